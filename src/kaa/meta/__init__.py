@@ -1,0 +1,13 @@
+"""The grammar of the API, without its vocabulary: what is true of every object, whatever its kind. Pure.
+
+- `resource`: group, version, kind and plural of a type; where its objects live in URLs.
+- `errors`: `StatusError`, the one error that becomes a `Status` on the wire, and its constructors by reason.
+- `problems`: field paths and the problems validation yields, in the API's wording.
+- `schema`: the node that describes a field: its type, defaults, list type and merge keys.
+- `quantity`: `100m`, `2Gi` as exact numbers.
+- `selectors`: label and field selectors, parsed once and matched often.
+- `patch`: JSON patch, merge patch, strategic merge patch.
+- `managed`: field ownership and server-side apply.
+
+No kind is named here, nothing does I/O, and nothing knows what time it is: callers pass the time in.
+"""
