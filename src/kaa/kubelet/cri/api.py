@@ -48,9 +48,9 @@ __all__ = [
     "NetworkUsage",
     "NotFound",
     "PortMapping",
+    "PortProtocol",
     "ProfileType",
     "Propagation",
-    "Protocol_",
     "Runtime",
     "RuntimeCondition",
     "RuntimeEvent",
@@ -177,7 +177,7 @@ class Features:
 # Sandboxes ------------------------------------------------------------------------------------------------------------
 
 
-class Protocol_(enum.IntEnum):  # noqa: N801 - `Protocol` is typing's
+class PortProtocol(enum.IntEnum):
     """Of a port mapping."""
 
     TCP = 0
@@ -252,7 +252,7 @@ class PortMapping:
 
     container_port: int
     host_port: int = 0
-    protocol: Protocol_ = Protocol_.TCP
+    protocol: PortProtocol = PortProtocol.TCP
     host_ip: str = ""
 
 
