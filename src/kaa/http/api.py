@@ -340,7 +340,10 @@ class StreamReply:
             yield data
 
     async def lines(self) -> AsyncIterator[bytes]:
-        """The body's lines without their newline; a last line without one counts. Raises ReplyTooLarge beyond the limit."""
+        """The body's lines without their newline; a last line without one counts.
+
+        Raises ReplyTooLarge beyond `line_bytes_max`.
+        """
         parts: list[bytes] = []  # of a line whose end has not come yet
         size = 0
         while data := await self._next():
