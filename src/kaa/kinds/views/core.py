@@ -191,6 +191,7 @@ class Container(Part, frozen=True):
     resources: ResourceRequirements = ResourceRequirements()
     resize_policy: tuple[ContainerResizePolicy, ...] = ()
     restart_policy: str | None = None
+    restart_policy_rules: tuple[Json, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
     volume_devices: tuple[Json, ...] = ()
     liveness_probe: Probe | None = None
