@@ -1,0 +1,140 @@
+"""What is validated of every object's metadata, at create and at update, in the original's wording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from kaa.meta import names
+from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, required
+
+__all__ = ["labels", "validate", "validate_update"]
+
+Json = dict[str, Any]
+
+ANNOTATIONS_BYTES_MAX = 256 * 1024
+#: Finalizers the server itself knows; others need a domain.
+_STANDARD_FINALIZERS = {"kubernetes", "orphan", "foregroundDeletion"}
+
+_PATH = Path() / "metadata"
+
+
+def validate(obj: Json, *, namespaced: bool, name_check: Callable[[str], Iterable[str]]) -> Iterator[Problem]:
+    """Name, namespace, labels, annotations, owners, finalizers."""
+    meta: Json = obj.get("metadata") or {}
+    generated = meta.get("generateName")
+    if generated:
+        # What follows the prefix is letters and digits, so the prefix may end in a hyphen or a dot.
+        for wrong in name_check(generated.rstrip("-.") or generated):
+            yield invalid(_PATH / "generateName", generated, wrong)
+    name = meta.get("name", "")
+    if not name:
+        yield required(_PATH / "name", "name or generateName is required")
+    else:
+        for wrong in name_check(name):
+            yield invalid(_PATH / "name", name, wrong)
+    namespace = meta.get("namespace", "")
+    if namespaced:
+        if not namespace:
+            yield required(_PATH / "namespace")
+        else:
+            for wrong in names.dns1123_label(namespace):
+                yield invalid(_PATH / "namespace", namespace, wrong)
+    elif namespace:
+        yield forbidden_field(_PATH / "namespace", "not allowed on this type")
+    if meta.get("labels"):
+        yield from labels(meta["labels"], _PATH / "labels")
+    if meta.get("annotations"):
+        yield from annotations(meta["annotations"], _PATH / "annotations")
+    if meta.get("ownerReferences"):
+        yield from _owners(meta["ownerReferences"], _PATH / "ownerReferences")
+    if meta.get("finalizers"):
+        yield from _finalizers(meta["finalizers"], _PATH / "finalizers")
+
+
+def labels(found: Mapping[str, str], path: Path) -> Iterator[Problem]:
+    """Keys and values of a set of labels. The path of every problem is the map's, as in the original."""
+    for key, value in found.items():
+        for wrong in names.qualified_name(key):
+            yield invalid(path, key, wrong)
+        for wrong in names.label_value(value):
+            yield invalid(path, value, wrong)
+
+
+def annotations(found: Mapping[str, str], path: Path) -> Iterator[Problem]:
+    """Keys, and the size of all together."""
+    size = 0
+    for key, value in found.items():
+        size += len(key.encode()) + len(value.encode())
+        for wrong in names.qualified_name(key.lower()):
+            yield invalid(path, key, wrong)
+    if size > ANNOTATIONS_BYTES_MAX:
+        yield Problem(path, "FieldValueTooLong", f"Too long: may not be more than {ANNOTATIONS_BYTES_MAX} bytes")
+
+
+def _owners(owners: list[Json], path: Path) -> Iterator[Problem]:
+    controller = ""
+    for at, owner in enumerate(owners):
+        here = path[at]
+        api_version = owner.get("apiVersion", "")
+        if not api_version or not api_version.rpartition("/")[2]:
+            yield invalid(here / "apiVersion", api_version, "version must not be empty")
+        for name in ("kind", "name", "uid"):
+            if not owner.get(name):
+                yield invalid(here / name, owner.get(name, ""), f"{name} must not be empty")
+        if api_version == "v1" and owner.get("kind") == "Event":
+            yield invalid(here, owner, "v1, Kind=Event is disallowed from being an owner")
+        if owner.get("controller"):
+            if controller:
+                yield invalid(
+                    path,
+                    owners,
+                    "Only one reference can have Controller set to true. "
+                    f'Found "true" in references for {controller} and {owner.get("name", "")}',
+                )
+            controller = owner.get("name", "")
+
+
+def _finalizers(finalizers: list[str], path: Path) -> Iterator[Problem]:
+    for each in finalizers:
+        for wrong in names.qualified_name(each):
+            yield invalid(path, each, wrong)
+        if "/" not in each and each not in _STANDARD_FINALIZERS:
+            yield invalid(path, each, "name is neither a standard finalizer name nor is it fully qualified")
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        yield invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set")
+
+
+_IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def validate_update(new: Json, old: Json) -> Iterator[Problem]:
+    """What may not change, and finalizers, which may only be taken away once an object is being deleted."""
+    meta: Json = new.get("metadata") or {}
+    was: Json = old.get("metadata") or {}
+    for name in _IMMUTABLE:
+        if meta.get(name) != was.get(name):
+            yield invalid(_PATH / name, meta.get(name), "field is immutable")
+    if was.get("deletionTimestamp"):
+        added = sorted(set(meta.get("finalizers") or ()) - set(was.get("finalizers") or ()))
+        if added:
+            yield forbidden_field(
+                _PATH / "finalizers",
+                f"no new finalizers can be added if the object is being deleted, found new finalizers {_quoted(added)}",
+            )
+    if meta.get("generation", 0) < was.get("generation", 0):
+        yield invalid(_PATH / "generation", meta.get("generation", 0), "must not be decremented")
+
+
+def _quoted(values: list[str]) -> str:
+    """As the original prints a list of strings: `[]string{"a", "b"}`."""
+    return "[]string{" + ", ".join(f'"{each}"' for each in values) + "}"
+
+
+def unique(values: Iterable[str], path: Path) -> Iterator[Problem]:
+    """Each value may stand once; the path is that of the second."""
+    seen: set[str] = set()
+    for at, value in enumerate(values):
+        if value in seen:
+            yield duplicate(path[at], value)
+        seen.add(value)
