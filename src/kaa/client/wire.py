@@ -80,7 +80,7 @@ class WatchEvent(Generic[V]):
     initial_events_end: bool = False
 
 
-class _ListMeta(msgspec.Struct, rename="camel"):
+class _ListMeta(msgspec.Struct, rename="camel", frozen=True):
     resource_version: str = ""
     continue_: str = msgspec.field(default="", name="continue")
 
@@ -100,7 +100,7 @@ class _Envelope(msgspec.Struct):
     object: msgspec.Raw
 
 
-class _MetaPart(msgspec.Struct, rename="camel"):
+class _MetaPart(msgspec.Struct, rename="camel", frozen=True):
     name: str = ""
     namespace: str = ""
     resource_version: str = ""
