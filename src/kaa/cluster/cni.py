@@ -82,7 +82,6 @@ class PodNetwork:
                 "type": "host-local",
                 "dataDir": str(self.state_dir),
                 "ranges": [[{"subnet": cidr}] for cidr in self.pod_cidrs],
-                "routes": [{"dst": "::/0" if ":" in cidr else "0.0.0.0/0"} for cidr in self.pod_cidrs],
             },
         }
         if self.mtu:
