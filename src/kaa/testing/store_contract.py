@@ -401,8 +401,8 @@ class StoreContract:
         for n in range(4):
             await store.commit(*(Put(f"/{n}/{i}", b"") for i in range(OPS_MAX)))
         watch = await store.watch("/", 2)
-        batches = []
-        while sum(map(len, batches)) < 4 * OPS_MAX:
+        batches: list[list[Event]] = []
+        while sum(len(batch) for batch in batches) < 4 * OPS_MAX:
             batches.append(await anext(watch))
         for batch in batches:
             revisions = [e.mod_revision for e in batch]
