@@ -6,6 +6,7 @@
 - `schema`: the node that describes a field: its type, defaults, list type and merge keys.
 - `quantity`: `100m`, `2Gi` as exact numbers.
 - `selectors`: label and field selectors, parsed once and matched often.
+- `names`: what may be a name, a label, a key or a port.
 - `patch`: JSON patch, merge patch, strategic merge patch.
 - `managed`: field ownership and server-side apply.
 
