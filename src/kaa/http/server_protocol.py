@@ -15,7 +15,7 @@ import httptools
 
 from kaa.base import tasks
 from kaa.base.log import Logger
-from kaa.http.api import Answer, Peer, Request, Response, StreamingResponse, Upgrade
+from kaa.http.api import Answer, Disconnected, Peer, Request, Response, StreamingResponse, Upgrade
 from kaa.http.connection import RawConnection
 from kaa.http.stream_writer import SocketWriter
 from kaa.http.wire import header_name, header_value, render_headers, status_response
@@ -495,7 +495,7 @@ class ServerProtocol(asyncio.Protocol):
         if length == 0 or (request is not None and request.method == "HEAD"):
             self._transport.write(head)
         elif length <= _JOIN_BYTES:
-            self._transport.write(head + body if type(body) is bytes else b"".join((head, *body)))  # type: ignore
+            self._transport.write(head + body if type(body) is bytes else b"".join((head, *body)))
         else:
             self._busy = True
             self._pump_flags = flags
@@ -602,8 +602,8 @@ class ServerProtocol(asyncio.Protocol):
         self._resume_reading()
         try:
             await answer.run(raw)
-        except asyncio.CancelledError:
-            pass  # by the listener's close
+        except (asyncio.CancelledError, Disconnected):
+            pass  # by the listener's close; by the client
         except Exception as error:
             _log.error("an upgraded connection failed", request=repr(request), error=repr(error), exc=error)
         finally:
