@@ -1,0 +1,224 @@
+"""The handler: what is asked, who asks, may they, and the room that answers.
+
+Reads that find everything at hand are answered without a task; whatever waits returns a coroutine, which is bounded in
+number. Errors become `Status` objects here and nowhere else.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, Protocol
+
+from kaa.base.log import Logger
+from kaa.http.api import Answer, Request
+from kaa.kinds.spec import KindSpec
+from kaa.meta import errors
+from kaa.server import forms
+from kaa.server.call import Call, Parts
+from kaa.server.request import RequestInfo, User, parse
+from kaa.server.verbs import deletions, patches, reads, watches, writes
+
+__all__ = ["Application", "Authenticate", "Authorize", "Decision", "Limits"]
+
+_log = Logger("apiserver")
+
+Answering = Answer | Awaitable[Answer]
+Verb = Callable[[Call], Answering]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An authorizer's answer. `reason` tells an auditor why."""
+
+    allowed: bool
+    reason: str = ""
+
+
+class Authenticate(Protocol):
+    """Finds out who asks; raises 401 when that cannot be told."""
+
+    def __call__(self, request: Request) -> User | Awaitable[User]: ...
+
+
+class Authorize(Protocol):
+    """Decides whether a user may do what is asked."""
+
+    def __call__(self, user: User, info: RequestInfo) -> Decision | Awaitable[Decision]: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much the server takes on at once; beyond it clients are asked to come again (429)."""
+
+    #: Requests that wait for something, such as a commit.
+    waiting_max: int = 2000
+
+
+class Application:
+    """The API as a handler of requests. `routes` are the paths that are no resources, by exact path or first segment."""
+
+    def __init__(self, parts: Parts, authenticate: Authenticate, authorize: Authorize,
+                 limits: Limits = Limits()) -> None:  # fmt: skip
+        self.parts = parts
+        self.limits = limits
+        self._authenticate = authenticate
+        self._authorize = authorize
+        self._waiting = 0
+        #: Paths outside the resources: exact ("/version") or a prefix that ends in a slash ("/openapi/").
+        self.routes: dict[str, Callable[[Request, User], Answering]] = {}
+        #: Subresources with handlers of their own: ("pods", "binding"); ("*", "scale") is for every kind.
+        self.subresources: dict[tuple[str, str], Verb] = {}
+        #: Kinds of which nothing is kept, answered on create: "subjectaccessreviews.authorization.k8s.io".
+        self.reviews: dict[str, Verb] = {}
+        #: Requests answered, by verb: for /metrics.
+        self.counts: dict[str, int] = {}
+
+    def __call__(self, request: Request) -> Answering:
+        """Answer one request; never raises."""
+        try:
+            info = parse(request)
+            user = self._authenticate(request)
+            if isawaitable(user):
+                return self._wait(self._after_authentication(request, info, user))
+            decision = self._authorize(user, info)  # type: ignore[arg-type]
+            if isawaitable(decision):
+                return self._wait(self._after_authorization(request, info, user, decision))  # type: ignore[arg-type]
+            if not decision.allowed:  # type: ignore[union-attr]
+                raise refusal(user, info, decision.reason)  # type: ignore[arg-type, union-attr]
+            answer = self.dispatch(request, info, user)  # type: ignore[arg-type]
+        except errors.StatusError as error:
+            return forms.render_status(error)
+        except Exception as error:
+            return _broken(request, error)
+        if isawaitable(answer):
+            return self._wait(answer)
+        return answer
+
+    async def _after_authentication(self, request: Request, info: RequestInfo, coming: Awaitable[User]) -> Answer:
+        user = await coming
+        decision = self._authorize(user, info)
+        return await self._after_authorization(request, info, user, decision)
+
+    async def _after_authorization(self, request: Request, info: RequestInfo, user: User,
+                                   coming: Decision | Awaitable[Decision]) -> Answer:  # fmt: skip
+        decision = await coming if isawaitable(coming) else coming
+        if not decision.allowed:
+            raise refusal(user, info, decision.reason)
+        answer = self.dispatch(request, info, user)
+        return await answer if isawaitable(answer) else answer
+
+    def _wait(self, coming: Awaitable[Answer]) -> Answering:
+        if self._waiting >= self.limits.waiting_max:
+            if isinstance(coming, Coroutine):
+                coming.close()
+            return forms.render_status(
+                errors.too_many_requests("the server has too many requests waiting, please try again later", 1)
+            )
+        return self._guarded(coming)
+
+    async def _guarded(self, coming: Awaitable[Answer]) -> Answer:
+        self._waiting += 1
+        try:
+            return await coming
+        except errors.StatusError as error:
+            return forms.render_status(error)
+        except Exception as error:
+            return _broken(None, error)
+        finally:
+            self._waiting -= 1
+
+    def dispatch(self, request: Request, info: RequestInfo, user: User) -> Answering:
+        """The answer to a request that may be made. Raises StatusError."""
+        self.counts[info.verb] = self.counts.get(info.verb, 0) + 1
+        if not info.is_resource:
+            return self._route(request, info, user)
+        spec = self.parts.registry.get(info.group, info.version, info.resource)
+        if spec is None or (info.namespace and not spec.namespaced and info.resource != "namespaces"):
+            raise errors.not_found_path()
+        call = Call(request, info, user, spec, self.parts)
+        if info.subresource:
+            return self._subresource(call, spec)
+        if info.verb not in spec.verbs and not (info.verb == "get" and spec.storable):
+            raise errors.method_not_allowed(spec.resource, info.verb)
+        match info.verb:
+            case "get":
+                return reads.get(call)
+            case "list":
+                return reads.list_objects(call)
+            case "watch":
+                return watches.watch(call)
+            case "create":
+                review = self.reviews.get(spec.resource.qualified)
+                return review(call) if review is not None else writes.create(call)
+            case "update":
+                return writes.update(call)
+            case "patch":
+                return patches.patch_object(call)
+            case "delete":
+                return deletions.delete(call)
+            case "deletecollection":
+                return deletions.delete_collection(call)
+            case _:
+                raise errors.method_not_allowed(spec.resource, info.verb)
+
+    def _subresource(self, call: Call, spec: KindSpec) -> Answering:
+        info = call.info
+        known = spec.subresources.get(info.subresource)
+        if known is None:
+            raise errors.not_found_path()
+        handler = self.subresources.get((spec.resource.qualified, info.subresource))
+        handler = handler or self.subresources.get(("*", info.subresource))
+        if handler is not None:
+            return handler(call)
+        if info.subresource != "status":
+            raise errors.StatusError(
+                501, "NotImplemented",
+                f"{spec.resource.qualified}/{info.subresource} is not served by this release: see docs/conformance.md",
+            )  # fmt: skip
+        match info.verb:
+            case "get":
+                return reads.get(call)
+            case "update":
+                return writes.update(call)
+            case "patch":
+                return patches.patch_object(call)
+            case _:
+                raise errors.method_not_allowed(spec.resource, info.verb)
+
+    def _route(self, request: Request, info: RequestInfo, user: User) -> Answering:
+        path = info.path
+        handler = self.routes.get(path) or self.routes.get(path.rstrip("/"))
+        if handler is None:
+            end = path.find("/", 1)
+            handler = self.routes.get(path[: end + 1]) if end > 0 else None
+        if handler is None:
+            raise errors.not_found_path()
+        return handler(request, user)
+
+
+def refusal(user: User, info: RequestInfo, reason: str) -> errors.StatusError:
+    """403 in the words that users of RBAC know."""
+    tail = f": {reason}" if reason else ""
+    if not info.is_resource:
+        return errors.forbidden(None, "", f'User "{user.name}" cannot {info.verb} path "{info.path}"{tail}')
+    resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+    where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
+    qualified = f"{info.resource}.{info.group}" if info.group else info.resource
+    label = f'{qualified} "{info.name}"' if info.name else qualified
+    details: dict[str, Any] = {"kind": info.resource}
+    if info.name:
+        details["name"] = info.name
+    if info.group:
+        details["group"] = info.group
+    return errors.StatusError(
+        403,
+        "Forbidden",
+        f'{label} is forbidden: User "{user.name}" cannot {info.verb} resource "{resource}" '
+        f'in API group "{info.group}"{where}{tail}',
+        details,
+    )
+
+
+def _broken(request: Request | None, error: Exception) -> Answer:
+    _log.error("a request failed", request=repr(request), error=repr(error), exc=error)
+    return forms.render_status(errors.internal(f"{type(error).__name__}: {error}"))

@@ -1,0 +1,121 @@
+"""One request on its way through the server: who, what, on which kind, and what it has gathered so far."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kaa.base.clock import Clock
+from kaa.http.api import Request
+from kaa.kinds.registry import Registry
+from kaa.kinds.spec import KindSpec
+from kaa.meta import errors
+from kaa.server import forms
+from kaa.server.admission.api import Chain
+from kaa.server.objects import Objects
+from kaa.server.request import RequestInfo, User
+
+__all__ = ["Call", "Parts", "Reserve"]
+
+Json = dict[str, Any]
+
+
+class Reserve(Protocol):
+    """Takes something scarce for a write, such as a cluster IP, and puts it into the object.
+
+    Returns what to call when the write is over, with whether it was done; on a dry run nothing stays taken.
+    Raises StatusError when there is none left, or what was asked for is taken.
+    """
+
+    def __call__(self, new: Json, old: Json | None) -> Callable[[bool], None] | None: ...
+
+
+@dataclass
+class Parts:
+    """What verbs work with; one per server."""
+
+    objects: Objects
+    admission: Chain
+    clock: Clock
+    #: By storage prefix: what writes of that resource reserve.
+    reservations: dict[str, Reserve] = field(default_factory=dict)
+
+    @property
+    def registry(self) -> Registry:
+        """What is served."""
+        return self.objects.registry
+
+
+@dataclass(slots=True)
+class Call:
+    """What a verb gets. `spec` is the kind of the resource in the path, in the version of the path."""
+
+    request: Request
+    info: RequestInfo
+    user: User
+    spec: KindSpec
+    parts: Parts
+    #: Shown to the user as Warning headers.
+    warnings: list[str] = field(default_factory=list)
+    _dry_run: bool | None = None
+
+    @property
+    def objects(self) -> Objects:
+        """The cluster's objects."""
+        return self.parts.objects
+
+    @property
+    def clock(self) -> Clock:
+        """The server's clock."""
+        return self.parts.clock
+
+    def form(self) -> forms.Form:
+        """The form the client asked for; raises 406."""
+        request = self.request
+        return forms.choose(
+            request.headers.get("accept", ""),
+            request.query,
+            lambda: request.param("includeObject"),
+            self.clock.now,
+        )
+
+    @property
+    def dry_run(self) -> bool:
+        """`dryRun=All` was given. Raises 422 for another value."""
+        if self._dry_run is None:
+            values = self.request.params.get("dryRun", []) if "dryRun" in self.request.query else []
+            self._dry_run = _check_dry_run(values)
+        return self._dry_run
+
+    def ask_dry_run(self, values: list[str]) -> None:
+        """Delete options say it in the body."""
+        self._dry_run = self.dry_run or _check_dry_run(values)
+
+    @property
+    def manager(self) -> str:
+        """Who owns the fields this call sets: `fieldManager`, or the first word of the user agent."""
+        given = self.request.param("fieldManager") if "fieldManager" in self.request.query else ""
+        if given:
+            if len(given) > 128 or not given.isprintable():
+                raise errors.bad_request(
+                    f'fieldManager "{given[:40]}" is not valid: use at most 128 printable characters'
+                )
+            return given
+        agent = self.request.headers.get("user-agent", "").partition("/")[0][:128]
+        return agent if agent.isprintable() and agent else "unknown"
+
+    def warning_headers(self) -> list[tuple[str, str]]:
+        """The warnings as headers, each once."""
+        found = []
+        for text in dict.fromkeys(self.warnings):
+            quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+            found.append(("Warning", f'299 - "{quoted}"'))
+        return found
+
+
+def _check_dry_run(values: list[str]) -> bool:
+    wrong = [value for value in values if value != "All"]
+    if wrong:
+        raise errors.StatusError(
+            422, "Invalid", f'DryRun "" is invalid: dryRun: Unsupported value: "{wrong[0]}": supported values: "All"'
+        )
+    return bool(values)

@@ -1,0 +1,318 @@
+"""How an object leaves: JSON as it is stored, a table, its metadata alone, or YAML; and which of them a client asked for.
+
+A form turns entries of the cache into bytes. The JSON form passes on what the cache holds; the others are made when
+asked for.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+import orjson
+
+from kaa.http.api import Response
+from kaa.kinds.spec import KindSpec
+from kaa.meta import errors
+from kaa.server.cache import Cached
+
+__all__ = ["JSON", "Form", "TableForm", "choose", "render", "render_list", "render_object", "render_status"]
+
+Json = dict[str, Any]
+
+JSON_TYPE = "application/json"
+YAML_TYPE = "application/yaml"
+#: A list leaves in pieces of this many objects, so that no piece is large and nothing is joined twice.
+PIECE_OBJECTS = 128
+
+
+class Form(Protocol):
+    """One way to write objects. `key` tells forms apart where their bytes are kept."""
+
+    key: Any
+    content_type: str
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """One object, as the answer to a get or a write."""
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+        """A list, as pieces of one body."""
+
+    def event(self, spec: KindSpec, cached: Cached) -> bytes:
+        """The object of a watch event."""
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """An object that is not in the cache: a dry run's answer, a review, a status."""
+
+
+def wire_of(spec: KindSpec, cached: Cached) -> bytes:
+    """The entry's JSON in the version that `spec` serves."""
+    if cached.spec is spec or spec.conversion is None:
+        return cached.wire
+    convert = spec.conversion.from_stored
+    return cached.form(spec.resource, lambda entry: orjson.dumps(convert(entry.decode())))
+
+
+class JsonForm:
+    """The stored bytes, passed on."""
+
+    key: Any = "json"
+    content_type = JSON_TYPE
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """As it is held."""
+        return wire_of(spec, cached)
+
+    event = one
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+        """As they are held, with commas between them."""
+        head = orjson.dumps({"kind": spec.resource.list_kind, "apiVersion": spec.resource.api_version,
+                             "metadata": metadata})[:-1] + b',"items":['  # fmt: skip
+        pieces = [head]
+        for start in range(0, len(objects), PIECE_OBJECTS):
+            if start:
+                pieces.append(b",")
+            pieces.append(b",".join([wire_of(spec, each) for each in objects[start : start + PIECE_OBJECTS]]))
+        pieces.append(b"]}\n")
+        return pieces
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """Encoded."""
+        return orjson.dumps(obj)
+
+
+class PrettyForm(JsonForm):
+    """JSON with indents, for people with curl (`?pretty=true`)."""
+
+    key: Any = "pretty"
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """Indented."""
+        return _indent(wire_of(spec, cached))
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+        """Indented; decoded once, since it is for people."""
+        return [_indent(b"".join(super().listing(spec, objects, metadata)))]
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """Indented."""
+        return orjson.dumps(obj, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def _indent(wire: bytes) -> bytes:
+    return orjson.dumps(orjson.loads(wire), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+class YamlForm(JsonForm):
+    """YAML, for people."""
+
+    key: Any = "yaml"
+    content_type = YAML_TYPE
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """As YAML."""
+        return to_yaml(orjson.loads(wire_of(spec, cached)))
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+        """As YAML."""
+        return [to_yaml(orjson.loads(b"".join(super().listing(spec, objects, metadata))))]
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """As YAML."""
+        return to_yaml(obj)
+
+
+def to_yaml(obj: Json) -> bytes:
+    """Block style, keys sorted, as people know it."""
+    import yaml  # not on the path of programs, so not at start
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    text: bytes = yaml.dump(obj, Dumper=dumper, default_flow_style=False, encoding="utf-8", allow_unicode=True)
+    return text
+
+
+class PartialForm:
+    """`PartialObjectMetadata`: metadata and nothing else."""
+
+    key: Any = "partial"
+    content_type = JSON_TYPE
+    _one = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":%b}'
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """The metadata's bytes in their envelope."""
+        return cached.form("partial", lambda entry: self._one % entry.metadata_wire)
+
+    event = one
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+        """A `PartialObjectMetadataList`."""
+        head = orjson.dumps({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
+                             "metadata": metadata})[:-1] + b',"items":['  # fmt: skip
+        return [head, b",".join([self.one(spec, each) for each in objects]), b"]}\n"]
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """Cut down, unless it is a Status."""
+        if obj.get("kind") == "Status":
+            return orjson.dumps(obj)
+        return self._one % orjson.dumps(obj.get("metadata") or {})
+
+
+class TableForm:
+    """`Table`: the cells that `kubectl get` prints, worked out here so that every client prints the same.
+
+    `include` says what comes with each row: "Metadata" (the default), "Object" or "None". Cells such as AGE depend on
+    the time, so rows are made anew for each answer.
+    """
+
+    content_type = JSON_TYPE
+
+    def __init__(self, include: str, now: Callable[[], float]) -> None:
+        self.include = include or "Metadata"
+        self.key: Any = ("table", self.include)
+        self._now = now
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """A table of one row."""
+        return b"".join(self._table(spec, [cached], {"resourceVersion": str(cached.revision)}, columns=True))
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+        """A table of all rows."""
+        return self._table(spec, objects, metadata, columns=True)
+
+    def event(self, spec: KindSpec, cached: Cached) -> bytes:
+        """A table of one row without the column definitions: the watch sends those once, with its first event."""
+        return b"".join(self._table(spec, [cached], {"resourceVersion": str(cached.revision)}, columns=False))
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """A table of one row, unless it is a Status."""
+        if obj.get("kind") == "Status":
+            return orjson.dumps(obj)
+        row = {"cells": spec.cells(obj, self._now())}
+        if self.include != "None":
+            row["object"] = obj if self.include == "Object" else {
+                "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"],
+            }  # fmt: skip
+        return orjson.dumps({
+            "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {},
+            "columnDefinitions": column_definitions(spec), "rows": [row],
+        })  # fmt: skip
+
+    def _table(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json, *, columns: bool) -> list[bytes]:
+        now = self._now()
+        definitions = column_definitions(spec) if columns else None
+        head = orjson.dumps({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
+                             "columnDefinitions": definitions})[:-1] + b',"rows":['  # fmt: skip
+        pieces = [head]
+        for start in range(0, len(objects), PIECE_OBJECTS):
+            if start:
+                pieces.append(b",")
+            pieces.append(b",".join([self._row(spec, each, now) for each in objects[start : start + PIECE_OBJECTS]]))
+        pieces.append(b"]}\n")
+        return pieces
+
+    def _row(self, spec: KindSpec, cached: Cached, now: float) -> bytes:
+        cells = orjson.dumps(spec.cells(orjson.loads(wire_of(spec, cached)), now), default=str)
+        if self.include == "None":
+            return b'{"cells":%b}' % cells
+        if self.include == "Object":
+            return b'{"cells":%b,"object":%b}' % (cells, wire_of(spec, cached))
+        return b'{"cells":%b,"object":%b}' % (cells, PARTIAL.one(spec, cached))
+
+
+def column_definitions(spec: KindSpec) -> list[Json]:
+    """The columns of a kind as a table states them."""
+    return [
+        {
+            "name": column.name,
+            "type": column.type,
+            "format": column.format,
+            "description": column.description,
+            "priority": column.priority,
+        }
+        for column in spec.columns
+    ]
+
+
+JSON, PRETTY, YAML, PARTIAL = JsonForm(), PrettyForm(), YamlForm(), PartialForm()
+
+
+@lru_cache(maxsize=512)
+def _wanted(accept: str) -> tuple[str, ...]:
+    """The forms a client accepts, best first: "json", "yaml", "table", "partial". Empty: none that is served."""
+    found: list[tuple[float, int, str]] = []
+    for position, clause in enumerate(accept.split(",")):
+        media, *parameters = (part.strip() for part in clause.split(";"))
+        values = dict(parameter.partition("=")[::2] for parameter in parameters)
+        try:
+            quality = float(values.get("q", "1"))
+        except ValueError:
+            quality = 0.0
+        if media in ("application/json", "application/*", "*/*", ""):
+            base = "json"
+        elif media in ("application/yaml", "application/x-yaml", "text/yaml"):
+            base = "yaml"
+        else:
+            continue
+        shape = values.get("as", "")
+        if shape:
+            if values.get("g") != "meta.k8s.io" or values.get("v") not in ("v1", "v1beta1") or base != "json":
+                continue
+            known = {"Table": "table", "PartialObjectMetadata": "partial", "PartialObjectMetadataList": "partial"}
+            if shape not in known:
+                continue
+            base = known[shape]
+        found.append((-quality, position, base))
+    return tuple(base for _, _, base in sorted(found))
+
+
+SERVED = (JSON_TYPE, YAML_TYPE)
+
+
+def choose(accept: str, query: str, include: Callable[[], str], now: Callable[[], float]) -> Form:
+    """The form of the answer. Raises 406 when nothing the client accepts is served.
+
+    `query` tells whether `pretty` is worth looking for; `include` reads the `includeObject` parameter.
+    """
+    if not accept or accept == JSON_TYPE or accept == "*/*":
+        return JSON if "pretty=" not in query else PRETTY
+    wanted = _wanted(accept)
+    if not wanted:
+        raise errors.not_acceptable(SERVED)
+    base = wanted[0]
+    if base == "table":
+        chosen = include()
+        if chosen not in ("", "None", "Metadata", "Object"):
+            raise errors.bad_request(f'unrecognized includeObject value: "{chosen}": use None, Metadata or Object')
+        return TableForm(chosen, now)
+    if base == "partial":
+        return PARTIAL
+    if base == "yaml":
+        return YAML
+    return JSON if "pretty=" not in query else PRETTY
+
+
+def render_object(form: Form, spec: KindSpec, cached: Cached, status: int = 200,
+                  headers: Iterable[tuple[str, str]] = ()) -> Response:  # fmt: skip
+    """An object of the cache as an answer."""
+    return Response(status, form.one(spec, cached), form.content_type, tuple(headers))
+
+
+def render_list(form: Form, spec: KindSpec, objects: Sequence[Cached], metadata: Json,
+                headers: Iterable[tuple[str, str]] = ()) -> Response:  # fmt: skip
+    """A list as an answer, in pieces."""
+    return Response(200, form.listing(spec, objects, metadata), form.content_type, tuple(headers))
+
+
+def render(obj: Json, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:
+    """A plain object as JSON."""
+    return Response(status, orjson.dumps(obj), JSON_TYPE, tuple(headers))
+
+
+def render_status(error: errors.StatusError) -> Response:
+    """A refusal as an answer: the one place where errors become bytes."""
+    headers: list[tuple[str, str]] = []
+    if error.retry_after_seconds:
+        headers.append(("Retry-After", str(error.retry_after_seconds)))
+    if error.code == 401:
+        headers.append(("WWW-Authenticate", 'Bearer realm="kubernetes"'))
+    return render(error.to_status(), error.code, headers)

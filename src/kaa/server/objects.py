@@ -1,0 +1,146 @@
+"""Objects as keys and bytes in the store: read from the cache, written by compare-and-swap.
+
+Writers hand in decoded objects and get cache entries back. What is returned has been committed durably and is visible
+to every reader.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kaa.base.log import Logger
+from kaa.kinds.registry import Registry
+from kaa.kinds.spec import KindSpec
+from kaa.meta import errors
+from kaa.server.cache import Cached, ResourceCache, WatchCache, encode, make_cached
+from kaa.store.api import Delete, Mismatch, Op, Put, Store, StoreBusy, StoreClosed, StoreFailed, StoreFull
+
+__all__ = ["Objects", "name_of", "served_form", "stored_form"]
+
+Json = dict[str, Any]
+_log = Logger("apiserver")
+
+#: Keys read from the store per step while the server starts.
+LOAD_STEP = 2000
+
+
+def name_of(namespace: str, name: str) -> str:
+    """The key of an object within its resource."""
+    return f"{namespace}/{name}" if namespace else name
+
+
+def stored_form(spec: KindSpec, obj: Json) -> Json:
+    """The object in the version that is stored. The argument is left as it is."""
+    if spec.conversion is None:
+        return obj
+    return spec.conversion.to_stored({**obj, "metadata": dict(obj["metadata"])})
+
+
+def served_form(spec: KindSpec, cached: Cached) -> Json:
+    """A fresh decoded copy of an entry, in the version that `spec` serves."""
+    if spec.conversion is None or cached.spec is spec:
+        return cached.decode()
+    return spec.conversion.from_stored(cached.decode())
+
+
+class Objects:
+    """The cluster's objects. One per server."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self.store = store
+        self.registry = registry
+        self.cache = WatchCache()
+        self._on_remove: list[Callable[[Cached], None]] = []
+
+    async def start(self) -> None:
+        """Load every object, then follow the store. Nothing is served before this has returned."""
+        for spec in self.registry.all():
+            if spec.storable and spec.conversion is None:
+                self.cache.resource(spec)
+        self.cache.revision = self.store.revision
+        after, revision = "", self.store.revision
+        while True:
+            step = await self.store.range("/registry/", after=after, limit=LOAD_STEP, revision=revision)
+            for entry in step.entries:
+                self.cache.load(entry.key, entry.value, entry.mod_revision)
+            if not step.more:
+                break
+            after = step.entries[-1].key
+        for cache in self.cache.all():
+            cache.floor = revision
+        self.store.on_apply(self.cache.apply)
+
+    def of(self, spec: KindSpec) -> ResourceCache:
+        """The cache of a resource."""
+        return self.cache.resource(spec)
+
+    def find(self, spec: KindSpec, namespace: str, name: str) -> Cached | None:
+        """An object, or None."""
+        return self.cache.resource(spec).objects.get(name_of(namespace, name))
+
+    def get(self, spec: KindSpec, namespace: str, name: str) -> Cached:
+        """An object; raises NotFound."""
+        found = self.find(spec, namespace, name)
+        if found is None:
+            raise errors.not_found(spec.resource, name)
+        return found
+
+    async def create(self, spec: KindSpec, obj: Json, *, ttl_seconds: float | None = None,
+                     also: Sequence[Op] = ()) -> Cached:  # fmt: skip
+        """Write a new object; raises AlreadyExists. `also` is done in the same commit."""
+        try:
+            return await self._put(spec, obj, 0, ttl_seconds, also)
+        except Mismatch as mismatch:
+            raise errors.already_exists(spec.resource, obj["metadata"]["name"]) from mismatch
+
+    async def replace(self, spec: KindSpec, obj: Json, current: Cached, *,
+                      also: Sequence[Op] = ()) -> Cached | None:  # fmt: skip
+        """Write over `current`; None when somebody else was first, and nothing was written.
+
+        An object that would not change is not written: the entry that stands is returned, and its revision stays.
+        """
+        stored = encode(stored_form(spec, obj))
+        meta = obj["metadata"]
+        key = name_of(meta.get("namespace", ""), meta["name"])
+        if make_cached(current.spec, key, current.revision, stored).wire == current.wire:
+            return current
+        try:
+            return await self._put(spec, obj, current.revision, None, also, stored)
+        except Mismatch:
+            return None
+
+    async def remove(self, spec: KindSpec, current: Cached, *, also: Sequence[Op] = ()) -> Cached | None:
+        """Delete the object; None when it changed meanwhile. Returns its last state under the deletion's revision."""
+        key = spec.storage_prefix + current.key
+        try:
+            revision = await self._commit(Delete(key, current.revision), *also)
+        except Mismatch:
+            return None
+        return current.at(revision)
+
+    async def _put(self, spec: KindSpec, obj: Json, expected: int, ttl_seconds: float | None,
+                   also: Sequence[Op], stored: bytes | None = None) -> Cached:  # fmt: skip
+        stored = stored if stored is not None else encode(stored_form(spec, obj))
+        meta = obj["metadata"]
+        name = name_of(meta.get("namespace", ""), meta["name"])
+        key = spec.storage_prefix + name
+        if spec.conversion is None:
+            self.cache.expect(key, stored, obj)
+        try:
+            revision = await self._commit(Put(key, stored, expected, ttl_seconds), *also)
+        finally:
+            self.cache.forget(key)
+        entry = self.cache.resource(spec).objects.get(name)
+        if entry is None or entry.revision != revision:
+            # Written over, or deleted, in the same batch: this write's own state is still the answer.
+            entry = make_cached(self.of(spec).spec, name, revision, stored)
+        return entry
+
+    async def _commit(self, *ops: Op) -> int:
+        try:
+            return await self.store.commit(*ops)
+        except StoreFull as error:
+            raise errors.StatusError(507, "InsufficientStorage", f"the write was not done: {error}") from error
+        except StoreBusy as error:
+            raise errors.too_many_requests(f"the store is busy, please try again later: {error}", 1) from error
+        except (StoreFailed, StoreClosed) as error:
+            raise errors.service_unavailable(f"the store failed: {error}") from error

@@ -1,0 +1,26 @@
+"""What is behind a second name of an object: `scale`, `binding`, `eviction`, `finalize`, and streams to its node.
+
+Each module has handlers of the shape `(call) -> answer`; `register` puts them into an application.
+"""
+
+from kaa.server.app import Application
+from kaa.server.subresources import namespaces, pods, scale
+from kaa.server.subresources.nodes import NodeStreams
+
+__all__ = ["register"]
+
+
+def register(app: Application, streams: NodeStreams) -> None:
+    """Serve every subresource this release has, beyond `status`."""
+    app.subresources["*", "scale"] = scale.handle
+    app.subresources["namespaces", "finalize"] = namespaces.finalize
+    app.subresources["pods", "binding"] = pods.bind
+    app.subresources["pods", "eviction"] = pods.evict
+    app.subresources["pods", "ephemeralcontainers"] = pods.ephemeral_containers
+    app.subresources["pods", "log"] = streams.log
+    app.subresources["pods", "exec"] = streams.upgrade
+    app.subresources["pods", "attach"] = streams.upgrade
+    app.subresources["pods", "portforward"] = streams.upgrade
+    app.subresources["pods", "proxy"] = streams.proxy_pod
+    app.subresources["services", "proxy"] = streams.proxy_service
+    app.subresources["nodes", "proxy"] = streams.proxy_node

@@ -1,0 +1,92 @@
+"""What came with a request, decoded: JSON or YAML, an object of the right kind, and how strictly it is read."""
+
+from typing import Any
+
+import orjson
+
+from kaa.http.api import Request
+from kaa.kinds.spec import KindSpec
+from kaa.meta import errors
+from kaa.server.call import Call
+
+__all__ = ["decode_body", "object_of", "read_object"]
+
+Json = dict[str, Any]
+
+ACCEPTED = ("application/json", "application/yaml")
+#: Deeper documents are refused: no object of the API comes near, and recursion is bounded.
+DEPTH_MAX = 200
+
+
+def decode_body(request: Request) -> Any:
+    """The body as plain data. Raises 400 when it is malformed, 415 when its form is not read."""
+    media = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media in ("application/json", "", "application/x-www-form-urlencoded"):
+        try:
+            return orjson.loads(request.body)
+        except orjson.JSONDecodeError as error:
+            raise errors.bad_request(f"error decoding the body as JSON: {error}") from error
+    if media in ("application/yaml", "application/x-yaml", "text/yaml"):
+        return _yaml(request.body)
+    raise errors.unsupported_media_type(media, ACCEPTED)
+
+
+def _yaml(body: bytes) -> Any:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(body)):
+            # Aliases can make a small document enormous, and no manifest needs them.
+            raise errors.bad_request("error decoding the body as YAML: anchors and aliases are not accepted: spell it out")
+        data = yaml.load(body, Loader=loader)
+        # Through JSON, so that dates and other YAML notions become what JSON has.
+        return orjson.loads(orjson.dumps(data, default=str))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, TypeError) as error:
+        raise errors.bad_request(f"error decoding the body as YAML: {error}") from error
+
+
+def read_object(call: Call, spec: KindSpec) -> Json:
+    """The body as an object of `spec`: checked for its kind, its fields, and nothing unknown by the caller's wish."""
+    data = decode_body(call.request)
+    return object_of(call, spec, data)
+
+
+def object_of(call: Call, spec: KindSpec, data: Any) -> Json:
+    """Plain data as an object of `spec`. Unknown fields are dropped with a warning, or refused, or dropped silently."""
+    resource = spec.resource
+    if not isinstance(data, dict):
+        raise errors.bad_request(f"the body is not an object: send a {resource.kind}")
+    kind, api_version = data.get("kind"), data.get("apiVersion")
+    if not kind and not api_version:
+        data = {"kind": resource.kind, "apiVersion": resource.api_version, **data}
+    elif not kind:
+        raise errors.bad_request("Object 'Kind' is missing in the body")
+    elif not api_version:
+        data = {**data, "apiVersion": resource.api_version}
+    if data["apiVersion"] != resource.api_version:
+        raise errors.bad_request(
+            f"the API version in the data ({data['apiVersion']}) does not match the expected API version "
+            f"({resource.api_version})"
+        )
+    if data["kind"] != resource.kind:
+        raise errors.bad_request(
+            f"{data['kind']} in version \"{resource.version}\" cannot be handled as a {resource.kind}: "
+            f"the body is of another kind than the path: send it to the path of its own kind"
+        )
+    obj, unknown = spec.decode(data)
+    if unknown:
+        level = call.request.param("fieldValidation") or "Warn"
+        if level == "Strict":
+            listing = ", ".join(str(each) for each in unknown)
+            raise errors.bad_request(
+                f"{resource.kind} in version \"{resource.version}\" cannot be handled as a {resource.kind}: "
+                f"strict decoding error: {listing}"
+            )
+        if level == "Warn":
+            call.warnings.extend(str(each) for each in unknown)
+        elif level != "Ignore":
+            raise errors.bad_request(f'fieldValidation "{level}" is not one of Ignore, Warn, Strict')
+    if not isinstance(obj.get("metadata"), dict):
+        obj["metadata"] = {}
+    return obj

@@ -1,0 +1,283 @@
+"""create and update: from a decoded object to committed bytes.
+
+The order of a write is the API's: decode, defaults, mutating admission, what the kind prepares, every validation
+problem, validating admission, reservations, ownership, commit.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from kaa.base import ids
+from kaa.base.clock import format_seconds
+from kaa.http.api import Answer, Response
+from kaa.kinds.spec import KindSpec
+from kaa.meta import errors, managed, problems
+from kaa.server.admission.api import Attributes
+from kaa.server.cache import Cached
+from kaa.server.call import Call
+from kaa.server.objects import served_form
+from kaa.server.verbs.bodies import read_object
+
+__all__ = ["answer", "answer_plain", "change_object", "create", "create_object", "update"]
+
+Json = dict[str, Any]
+
+#: A generated name that is taken is generated again this often.
+GENERATE_TRIES = 8
+#: A read-modify-write that others keep overtaking is tried this often before the client is told.
+CHANGE_TRIES = 20
+#: Events outlive their objects, but not by much.
+EVENT_SECONDS = 3600.0
+GENERATED_NAME_MAX = 63
+SUFFIX_LENGTH = 5
+
+MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def answer(call: Call, result: Cached | Json, status: int = 200) -> Response:
+    """A write's answer in the form the client asked for; plain JSON is what a dry run would have written."""
+    form = call.form()
+    body = form.plain(call.spec, result) if isinstance(result, dict) else form.one(call.spec, result)
+    return Response(status, body, form.content_type, tuple(call.warning_headers()))
+
+
+def answer_plain(call: Call, obj: Json, status: int = 200) -> Response:
+    """An object that is not of the path's kind (a Status, a review), as an answer."""
+    form = call.form()
+    return Response(status, form.plain(call.spec, obj), form.content_type, tuple(call.warning_headers()))
+
+
+async def create(call: Call) -> Answer:
+    """POST to a collection."""
+    obj = read_object(call, call.spec)
+    call.form()  # a form we cannot write is refused before anything is done
+    return answer(call, await create_object(call, obj), 201)
+
+
+async def create_object(call: Call, obj: Json, *, owner: str = "Update") -> Cached | Json:
+    """Create a decoded object: the common path of POST, of PUT and of apply on a name that is free."""
+    spec = call.spec
+    meta = obj["metadata"]
+    _fix_namespace(call, obj)
+    if meta.get("resourceVersion"):
+        raise errors.bad_request("resourceVersion should not be set on objects to be created")
+    generated = not meta.get("name") and bool(meta.get("generateName"))
+    for attempt in range(GENERATE_TRIES):
+        if generated:
+            base = meta["generateName"][: GENERATED_NAME_MAX - SUFFIX_LENGTH]
+            meta["name"] = base + ids.suffix(SUFFIX_LENGTH)
+        try:
+            return await _create_once(call, spec, obj, owner)
+        except errors.StatusError as error:
+            if not (generated and error.reason == "AlreadyExists") or attempt == GENERATE_TRIES - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cached | Json:
+    parts = call.parts
+    now_text = format_seconds(parts.clock.now())
+    meta = obj["metadata"]
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+        meta.pop(name, None)
+    meta["uid"] = ids.uid()
+    meta["creationTimestamp"] = now_text
+    spec.default(obj)
+    attributes = Attributes("CREATE", spec, meta.get("namespace", ""), meta.get("name", ""), "", obj, None,
+                            call.user, call.dry_run, warnings=call.warnings)  # fmt: skip
+    await parts.admission.mutate(attributes)
+    spec.prepare_create(obj)
+    found = list(spec.validate(obj))
+    if found:
+        raise errors.invalid(spec.resource, meta.get("name", ""), found)
+    await parts.admission.validate(attributes)
+    if not spec.acted_on and spec.not_acted_on:
+        call.warnings.append(spec.not_acted_on)
+    call.warnings.extend(spec.warnings(obj, None))
+    existing = call.objects.find(spec, meta.get("namespace", ""), meta["name"])
+    if existing is not None:
+        raise errors.already_exists(spec.resource, meta["name"])
+    finish = _reserve(call, spec, obj, None)
+    done = False
+    try:
+        if owner != "Apply":
+            managed.update_ownership(None, obj, spec.schema, manager=call.manager, operation="Update",
+                                     api_version=spec.api_version, subresource="", time_text=now_text)  # fmt: skip
+        if call.dry_run:
+            return obj
+        ttl = EVENT_SECONDS if spec.resource.kind == "Event" else None
+        created = await call.objects.create(spec, obj, ttl_seconds=ttl)
+        done = True
+        return created
+    finally:
+        if finish is not None:
+            finish(done)
+
+
+async def update(call: Call) -> Answer:
+    """PUT of an object or its status."""
+    spec, info = call.spec, call.info
+    new = read_object(call, spec)
+    call.form()
+    _fix_namespace(call, new)
+    meta = new["metadata"]
+    if not meta.get("name"):
+        meta["name"] = info.name
+    if meta["name"] != info.name:
+        raise errors.bad_request(
+            f"the name of the object ({meta['name']}) does not match the name on the URL ({info.name})"
+        )
+    if spec.allow_create_on_update and not info.subresource and (
+        call.objects.find(spec, info.namespace, info.name) is None
+    ):
+        return answer(call, await create_object(call, new), 201)
+    stated = meta.get("resourceVersion") or ""
+    if not stated and not spec.allow_unconditional_update:
+        raise errors.invalid(
+            spec.resource, info.name,
+            [problems.invalid(problems.Path("metadata") / "resourceVersion", 0, "must be specified for an update")]
+        )
+    uid = meta.get("uid") or ""
+
+    def change(old: Json) -> Json:
+        if uid and uid != old["metadata"]["uid"]:
+            raise errors.conflict(
+                spec.resource, info.name,
+                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}",
+            )  # fmt: skip
+        if stated and stated != "0" and stated != old["metadata"]["resourceVersion"]:
+            raise errors.conflict(spec.resource, info.name, MODIFIED)
+        return _copy(new)
+
+    return answer(call, await change_object(call, change, conditional=bool(stated)))
+
+
+def _copy(obj: Json) -> Json:
+    import orjson
+
+    copied: Json = orjson.loads(orjson.dumps(obj))
+    return copied
+
+
+Changer = Callable[[Json], Json | Awaitable[Json]]
+
+
+async def change_object(
+    call: Call,
+    change: Changer,
+    *,
+    conditional: bool = False,
+    owner: str = "Update",
+    subresource: str | None = None,
+    trusted: bool = False,
+) -> Cached | Json:
+    """Read, change, check, write; again when somebody else was first, unless the change was `conditional` on what it saw.
+
+    `change` gets a fresh copy of the object and returns the new one (it may be the same, changed). `owner` is "Apply"
+    when the change has done its own accounting of fields. `trusted` changes come from the server itself (a scale, a
+    binding): they skip admission, not validation.
+    """
+    spec, info, parts = call.spec, call.info, call.parts
+    subresource = info.subresource if subresource is None else subresource
+    for _ in range(CHANGE_TRIES):
+        current = call.objects.get(spec, info.namespace, info.name)
+        old = served_form(spec, current)
+        made = change(served_form(spec, current))
+        new = made if isinstance(made, dict) else await made
+        _keep_system_metadata(new, old)
+        spec.default(new)
+        status_only = subresource == "status"
+        attributes = Attributes("UPDATE", spec, info.namespace, info.name, subresource, new, old, call.user,
+                                call.dry_run, warnings=call.warnings)  # fmt: skip
+        if not trusted:
+            await parts.admission.mutate(attributes)
+        if status_only:
+            spec.prepare_status(new, old)
+            found = list(spec.validate_status(new, old))
+        else:
+            if subresource and trusted:
+                pass  # a subresource states itself what it may change
+            else:
+                spec.prepare_update(new, old)
+            found = list(spec.validate(new)) + list(spec.validate_update(new, old) if not subresource else ())
+        if found:
+            raise errors.invalid(spec.resource, info.name, found)
+        if not trusted:
+            await parts.admission.validate(attributes)
+        if not status_only:
+            call.warnings.extend(spec.warnings(new, old))
+        if owner != "Apply":
+            managed.update_ownership(old, new, spec.schema, manager=call.manager, operation="Update",
+                                     api_version=spec.api_version, subresource=subresource,
+                                     time_text=format_seconds(parts.clock.now()))  # fmt: skip
+        if call.dry_run:
+            return new
+        written = await _write(call, spec, new, old, current)
+        if written is not None:
+            return written
+        if conditional:
+            raise errors.conflict(spec.resource, info.name, MODIFIED)
+    raise errors.conflict(spec.resource, info.name, MODIFIED)
+
+
+async def _write(call: Call, spec: KindSpec, new: Json, old: Json, current: Cached) -> Cached | None:
+    if _may_go(new):
+        # The last finalizer of a deleted object has been taken off: this update is its removal.
+        return await call.objects.remove(spec, current)
+    finish = _reserve(call, spec, new, old)
+    done = False
+    try:
+        written = await call.objects.replace(spec, new, current)
+        done = written is not None
+        return written
+    finally:
+        if finish is not None:
+            finish(done)
+
+
+def _may_go(obj: Json) -> bool:
+    """Deletion has begun, and nothing holds the object any more."""
+    meta = obj["metadata"]
+    if not meta.get("deletionTimestamp") or meta.get("finalizers"):
+        return False
+    if meta.get("deletionGracePeriodSeconds"):
+        return False
+    return not (obj["kind"] == "Namespace" and obj["apiVersion"] == "v1" and obj.get("spec", {}).get("finalizers"))
+
+
+def _reserve(call: Call, spec: KindSpec, new: Json, old: Json | None) -> Callable[[bool], None] | None:
+    reserve = call.parts.reservations.get(spec.storage_prefix)
+    return reserve(new, old) if reserve is not None else None
+
+
+_SYSTEM = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "name",
+           "namespace", "generateName")  # fmt: skip
+
+
+def _keep_system_metadata(new: Json, old: Json) -> None:
+    """What no client may change through an update is what it was."""
+    meta, was = new["metadata"], old["metadata"]
+    for name in _SYSTEM:
+        if name in was:
+            meta[name] = was[name]
+        else:
+            meta.pop(name, None)
+    meta.pop("selfLink", None)
+    if "managedFields" not in meta and "managedFields" in was:
+        # A client that sends none back (most do not know the field) leaves ownership as it is.
+        meta["managedFields"] = was["managedFields"]
+
+
+def _fix_namespace(call: Call, obj: Json) -> None:
+    meta, namespace = obj["metadata"], call.info.namespace
+    if not call.spec.namespaced:
+        if meta.get("namespace"):
+            meta.pop("namespace")
+        return
+    if not namespace:
+        raise errors.bad_request("an empty namespace may not be set during creation")
+    if meta.get("namespace") and meta["namespace"] != namespace:
+        raise errors.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+    meta["namespace"] = namespace
