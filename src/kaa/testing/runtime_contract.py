@@ -19,7 +19,7 @@ WAIT_SECONDS = 10.0
 def sandbox(name: str = "pod", *, log_directory: str = "", **changes: Any) -> api.SandboxConfig:
     """A sandbox's configuration."""
     metadata = api.SandboxMetadata(name, f"uid-{name}", "default", changes.pop("attempt", 0))
-    return api.SandboxConfig(metadata, hostname=name, log_directory=log_directory, **changes)
+    return api.SandboxConfig(metadata, hostname=changes.pop("hostname", name), log_directory=log_directory, **changes)
 
 
 def container(image: str, *argv: str, name: str = "main", **changes: Any) -> api.ContainerConfig:
@@ -86,7 +86,7 @@ class RuntimeContract:
     async def test_host_network_has_no_address(self, runtime: api.Runtime, log_dir: str) -> None:
         options = api.NamespaceOptions(network=api.NamespaceMode.NODE)
         linux = api.LinuxSandbox(security=api.SandboxSecurity(namespaces=options))
-        id_ = await runtime.run_sandbox(sandbox("host", log_directory=log_dir, linux=linux))
+        id_ = await runtime.run_sandbox(sandbox("host", hostname="", log_directory=log_dir, linux=linux))
         try:
             status = await runtime.sandbox_status(id_)
             assert list(status.ips) == []

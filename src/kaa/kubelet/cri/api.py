@@ -360,7 +360,8 @@ class SandboxMetadata:
 
 @dataclass(frozen=True, slots=True)
 class SandboxConfig:
-    """A pod's shell: namespaces, network, log directory."""
+    """A pod's shell: namespaces, network, log directory. `hostname` must be empty on the host's network (runc
+    refuses to set it without a UTS namespace of the pod's own)."""
 
     metadata: SandboxMetadata
     hostname: str = ""

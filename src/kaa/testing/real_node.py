@@ -1,0 +1,73 @@
+"""A containerd of the tests' own, with a pod network and the built-in images; and the check that nothing of it is left.
+
+```
+async with real_node(directory) as node:
+    runtime = GrpcRuntime(node.containerd.socket)
+```
+"""
+
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kaa.base import ids
+from kaa.cluster.builtin_images import builtin_images
+from kaa.cluster.cni import PodNetwork
+from kaa.cluster.containerd import Containerd, ContainerdSettings
+from kaa.cluster.image_store import ImageStore
+
+__all__ = ["RealNode", "leftovers", "make_node", "real_node"]
+
+
+@dataclass
+class RealNode:
+    """What a test has to do with."""
+
+    containerd: Containerd
+    network: PodNetwork
+    dir: Path
+
+    @property
+    def cgroup_root(self) -> str:
+        """Where its pods' cgroups belong: give sandboxes a `cgroup_parent` below it."""
+        return self.containerd.settings.cgroup_root
+
+
+def make_node(directory: Path, pod_cidr: str = "10.231.7.0/24") -> RealNode:
+    """A node in a directory (give a short one: sockets are below it). The network is written, nothing is started."""
+    id_ = ids.token(4).lower().replace("_", "x").replace("-", "y")
+    network = PodNetwork(id_, [pod_cidr], directory / "cni", directory / "ipam")
+    network.write()
+    settings = ContainerdSettings(directory / "c", directory / "cni", f"/kaa-{id_}")
+    return RealNode(Containerd(settings), network, directory)
+
+
+@asynccontextmanager
+async def real_node(directory: Path, pod_cidr: str = "10.231.7.0/24") -> AsyncIterator[RealNode]:
+    """A running one; at the end all of it is gone, or AssertionError says what isn't."""
+    node = make_node(directory, pod_cidr)
+    try:
+        await node.containerd.start()
+        await ImageStore(node.containerd.socket).load_images(builtin_images())
+        yield node
+    finally:
+        await node.containerd.stop(delete=True)
+        node.network.remove()
+    assert leftovers(node) == []
+
+
+def leftovers(node: RealNode) -> list[str]:
+    """What is still on the machine of a node that was deleted: mounts, links, processes, rules, cgroups."""
+    found = []
+    for argv, word in (
+        (["mount"], str(node.dir)),
+        (["ip", "link"], node.network.bridge),
+        (["ps", "axo", "args"], str(node.containerd.dir)),
+        (["iptables", "-t", "nat", "-S"], node.network.name),
+        (["find", "/sys/fs/cgroup", "-maxdepth", "2", "-name", node.cgroup_root.strip("/")], node.cgroup_root),
+    ):
+        output = subprocess.run(argv, capture_output=True, text=True, check=False).stdout
+        found += [line for line in output.splitlines() if word in line]
+    return found
