@@ -54,7 +54,7 @@ class World:
         return Response(404, b'{"code":404}')
 
     async def wait(self):
-        await asyncio.sleep(30)
+        await asyncio.sleep(0.4)
         return Response()
 
     async def lines(self, writer):
