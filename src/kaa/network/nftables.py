@@ -39,11 +39,12 @@ class _Table:
         self.forget()
         declare, rules = base(self.family, self.settings, same_bridge=self.same_bridge)
         lines = [f"add table {self.at}"]
-        if chains and LAYOUT not in chains:
+        if LAYOUT in chains:
+            lines.append(f"flush table {self.at}")
+        else:
+            # Of another arrangement, or none: begin anew, still in the same transaction.
             lines += [f"delete table {self.at}", f"add table {self.at}"]
             chains, sets = set(), set()
-        elif chains:
-            lines.append(f"flush table {self.at}")
         lines += [line.replace("{t}", self.at) for line in declare]
         if chains:
             lines += [f"flush {kind} {self.at} {name}" for name, kind in STATIC_SETS.items() if name in sets]
@@ -182,8 +183,11 @@ class NftablesBackend:
             if changed is not None and table.written:
                 lines += table.difference(model, changed)
                 continue
+            wanted = not table.family.ipv6 or self._speaks_ipv6(model)
+            if not wanted and changed is not None:
+                continue
             chains, sets = self._present(table)
-            if table.family.ipv6 and chains is None and not self._speaks_ipv6(model):
+            if chains is None and not wanted:
                 continue
             lines += table.full(model, chains or set(), sets)
             if not table.family.ipv6 and self._localnet_was_off:
@@ -211,19 +215,18 @@ class NftablesBackend:
         """The chains and sets that the kernel has of this table; None when there is no table."""
         family, name = table.at.split()
         run = self.settings.netns.run
-        tables = json.loads(run(["nft", "-j", "list", "tables", family]))["nftables"]
-        if not any(t.get("table", {}).get("name") == name for t in tables):
-            return None, set()
+        # Not "list tables": for that nft reads every rule and element there is.
         chains = json.loads(run(["nft", "-j", "list", "chains", family]))["nftables"]
+        found = {c["chain"]["name"] for c in chains if c.get("chain", {}).get("table") == name}
+        if not found:
+            return None, set()
         sets = [
             item
             for kind in ("sets", "maps")
             for item in json.loads(run(["nft", "-j", "-t", "list", kind, family]))["nftables"]
         ]
-        found = {c["chain"]["name"] for c in chains if c.get("chain", {}).get("table") == name}
         found_sets = {s[k]["name"] for s in sets for k in ("set", "map") if s.get(k, {}).get("table") == name}
-        # A table without chains still exists: any name that is no layout makes `full` replace it.
-        return found or {"empty"}, found_sets
+        return found, found_sets
 
     def _write(self, lines: list[str]) -> int:
         if lines:

@@ -22,6 +22,10 @@ from kaa.network.services import Endpoint, Selection, ServicePort, is_ipv6, sele
 
 __all__ = ["LAYOUT", "STATIC_SETS", "Family", "base", "render"]
 
+TURNS_MAX = 12
+"""Up to so many endpoints take turns by one rule each; more by a map. A map is one lookup, but the kernel keeps the
+maps of a table in a plain list: ten thousand of them take ten seconds to write, as many rules a quarter of a second."""
+
 LAYOUT = "layout-1"
 """An empty chain of this name says which arrangement of base chains a table has; raise it when `base` changes."""
 
@@ -232,20 +236,32 @@ def _pick(
     f, proto, count = family.name, port.protocol.lower(), len(endpoints)
     to = f"meta l4proto {proto} dnat"
     if port.affinity_seconds is None:
-        if count == 1:
-            piece.chains[chain] = (f"{to} to {family.target(endpoints[0])}",)
+        if count <= TURNS_MAX:
+            targets = [f"{to} to {family.target(e)}" for e in endpoints]
+            piece.chains[chain] = _turns(targets)
             return
         table = ", ".join(f"{i} : {e.ip} . {e.port}" for i, e in enumerate(endpoints))
         piece.chains[chain] = (f"{to} {f} addr . port to numgen inc mod {count} map {{ {table} }}",)
         return
-    rules, turns = [], []
-    for i, endpoint in enumerate(endpoints):
+    rules: list[str] = []
+    targets = []
+    for endpoint in endpoints:
         tail = f"{name}/{endpoint.ip.replace(':', '.')}/{endpoint.port}"
         # The time is part of the name, because a set can't change its own.
         clients = f"aff-{port.affinity_seconds}-{tail}"
         piece.sets[clients] = f"{{ type {family.type}; flags dynamic,timeout; timeout {port.affinity_seconds}s; }}"
         piece.chains[f"ep-{tail}"] = (f"update @{clients} {{ {f} saddr }}", f"{to} to {family.target(endpoint)}")
         rules.append(f"{f} saddr @{clients} goto ep-{tail}")
-        turns.append(f"{i} : goto ep-{tail}")
-    rules.append(f"numgen inc mod {count} vmap {{ {', '.join(turns)} }}" if count > 1 else turns[0].split(": ")[1])
+        targets.append(f"goto ep-{tail}")
+    if count <= TURNS_MAX:
+        rules += _turns(targets)
+    else:
+        table = ", ".join(f"{i} : {target}" for i, target in enumerate(targets))
+        rules.append(f"numgen inc mod {count} vmap {{ {table} }}")
     piece.chains[chain] = tuple(rules)
+
+
+def _turns(targets: list[str]) -> tuple[str, ...]:
+    # Every n-th connection, then every (n-1)-th of the rest, and so on.
+    count = len(targets)
+    return (*(f"numgen inc mod {count - i} 0 {t}" for i, t in enumerate(targets[:-1])), targets[-1])
