@@ -9,7 +9,8 @@ categories and protobuf field numbers; no sentence does. The output is the same 
 Stable versions only. The files written:
 
 - `definitions.json`: definition -> {"fields": {name: form}, "required", "atomic", "open"}; a form is a scalar's name, a
-  reference (`@definition`), or an object {"items" | "values" | "of": form, "list", "keys", "merge", "strategy", "default"}.
+  reference (`@definition`), or an object {"items" | "values" | "of": form, "list", "keys", "merge", "strategy",
+  "default"}.
 - `kinds.json`: "group/version/Kind" -> definition.
 - `resources.json`: groups in the order of discovery, their versions, and what each serves.
 - `protobuf.json`: message -> field -> [number, label, type].

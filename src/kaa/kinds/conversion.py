@@ -1,8 +1,8 @@
 """The built-in kinds served in two forms and stored in one: as tables of moves, the server carries them out.
 
 - Events of `events.k8s.io/v1` are stored as core `v1` events.
-- HorizontalPodAutoscalers of `autoscaling/v1` are stored as `autoscaling/v2`; what v1 cannot say is kept in annotations,
-  under the names of the original.
+- HorizontalPodAutoscalers of `autoscaling/v1` are stored as `autoscaling/v2`; what v1 cannot say is kept in
+  annotations, under the names of the original.
 """
 
 from __future__ import annotations

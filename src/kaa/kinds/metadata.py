@@ -45,7 +45,7 @@ def validate(obj: Json, *, namespaced: bool, name_check: Callable[[str], Iterabl
     if meta.get("labels"):
         yield from labels(meta["labels"], _PATH / "labels")
     if meta.get("annotations"):
-        yield from annotations(meta["annotations"], _PATH / "annotations")
+        yield from annotation_sizes(meta["annotations"], _PATH / "annotations")
     if meta.get("ownerReferences"):
         yield from _owners(meta["ownerReferences"], _PATH / "ownerReferences")
     if meta.get("finalizers"):
@@ -61,7 +61,7 @@ def labels(found: Mapping[str, str], path: Path) -> Iterator[Problem]:
             yield invalid(path, value, wrong)
 
 
-def annotations(found: Mapping[str, str], path: Path) -> Iterator[Problem]:
+def annotation_sizes(found: Mapping[str, str], path: Path) -> Iterator[Problem]:
     """Keys, and the size of all together."""
     size = 0
     for key, value in found.items():

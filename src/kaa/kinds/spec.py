@@ -2,7 +2,7 @@
 
 Every hook is pure and works on plain JSON objects in the kind's own version. The order of a write is
 
-    create:  decode -> default -> [admission] -> prepare_create -> validate
+    create:  decode -> default -> [admission] -> prepare_create -> validate_create
     update:  decode -> default -> [admission] -> prepare_update -> validate -> validate_update
     status:  decode -> default -> [admission] -> prepare_status -> validate_status
 """
@@ -85,6 +85,7 @@ class Rules:
     prepare_status: Callable[[Json, Json], None] | None = None
     #: Problems beyond metadata and required fields.
     validate: Callable[[Json], Iterator[Problem]] | None = None
+    validate_create: Callable[[Json], Iterator[Problem]] | None = None
     validate_update: Callable[[Json, Json], Iterator[Problem]] | None = None
     validate_status: Callable[[Json, Json], Iterator[Problem]] | None = None
     #: `(object, old object or None)` -> texts of Warning headers.
@@ -312,6 +313,12 @@ class KindSpec:
         for problem in self.structure.missing(obj):
             if str(problem.path) not in seen:
                 yield problem
+
+    def validate_create(self, obj: Json) -> Iterator[Problem]:
+        """Every problem of an object about to be created: those of `validate`, and what may only be set later."""
+        yield from self.validate(obj)
+        if self.rules.validate_create is not None:
+            yield from self.rules.validate_create(obj)
 
     def validate_update(self, new: Json, old: Json) -> Iterator[Problem]:
         """Every problem of the change, beyond those of the new object alone."""

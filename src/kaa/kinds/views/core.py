@@ -205,6 +205,7 @@ class Container(Part, frozen=True):
     stdin: bool = False
     stdin_once: bool = False
     tty: bool = False
+    target_container_name: str = ""
 
 
 class Volume(Part, frozen=True):
