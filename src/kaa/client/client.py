@@ -57,7 +57,9 @@ class Client:
         watch_transport: Transport | None = None,
         timeout_seconds: float = 60.0,
     ) -> None:
-        """`watch_transport` carries the streams; `transport` itself when not given (its streams hold connections of
+        """`user_agent` "" leaves that header, and `credentials` None the caller's identity, to the transport.
+
+        `watch_transport` carries the streams; `transport` itself when not given (its streams hold connections of
         their own, outside its pool)."""
         self.transport = transport
         self.clock = clock
@@ -66,7 +68,7 @@ class Client:
         self.streams_lists = True
         self._watch_transport = watch_transport or transport
         self._credentials = credentials
-        self._base_headers: tuple[Header, ...] = (("user-agent", user_agent),)
+        self._base_headers: tuple[Header, ...] = (("user-agent", user_agent),) if user_agent else ()
 
     @classmethod
     def from_kubeconfig(cls, path: str | Path = "", context: str = "", **options: Any) -> "Client":

@@ -80,9 +80,8 @@ def open_client(access: Access, *, clock: Clock = REAL, user_agent: str = "kaa",
             insecure=access.insecure,
             certificate_source=source,
         )
-    transport = Caller(access.server, tls=tls)
-    credentials = _Identity(access, clock)
-    return Client(transport, clock=clock, user_agent=user_agent, credentials=credentials.headers, **options)
+    transport = Caller(access.server, tls=tls, headers=_Identity(access, clock).headers, user_agent=user_agent)
+    return Client(transport, clock=clock, user_agent="", **options)
 
 
 class _Identity:

@@ -16,7 +16,7 @@ from kaa.base.log import Logger
 from kaa.base.retry import Backoff
 from kaa.client.client import Client
 from kaa.client.wire import WatchEvent
-from kaa.http.api import CallError
+from kaa.http.api import CallError, ConnectFailed
 from kaa.kinds.views.base import View
 from kaa.meta.errors import StatusError
 
@@ -31,6 +31,7 @@ WATCH_SECONDS = 300
 
 _GRACE_SECONDS = 30.0  # beyond the time the watch was asked to last, before the connection is taken for dead
 _FILL_SILENCE_SECONDS = 30.0  # a streamed list that sends nothing this long is not one: the server ignored the request
+_FRUITLESS_MAX = 3
 _EVENTS_PER_TURN = 200  # taken before other tasks get a turn
 
 
@@ -71,7 +72,8 @@ class Reflector(Generic[V]):
         self._sink = sink
         self._clock = clock
         self._scope = {"namespace": namespace, "labels": labels, "fields": fields}
-        self._revision = 0  # everything up to here has been given to the sink; 0: nothing yet
+        self._revision: int | None = None  # everything up to here has been given to the sink; None: nothing yet
+        self._fruitless = 0  # watches in a row that broke without news
         self._backoff = Backoff(first_seconds=0.05, seconds_max=30.0, jitter_fraction=0.5)
         self._log = Logger("reflector", resource=view.resource.qualified)
         self._last_error = ""
@@ -82,19 +84,20 @@ class Reflector(Generic[V]):
             started = self._clock.monotonic()
             before = self._revision
             try:
-                if self._revision == 0 and not self._client.streams_lists:
+                if self._revision is None and not self._client.streams_lists:
                     await self._fill_by_pages()
                 await self._follow()
             except _ListAgain:
                 self._log.info("history is compacted beyond the last revision seen; listing again", revision=before)
-                self._revision = 0
-                if before and self._clock.monotonic() - started > 1.0:
+                self._revision, self._fruitless = None, 0
+                if before is not None and self._clock.monotonic() - started > 1.0:
                     continue
             except _NoStreamedLists:
                 self._client.streams_lists = False
                 continue
             except (CallError, StatusError, TimeoutError, msgspec.DecodeError) as error:
                 self._complain(error)
+                self._doubt(error)
                 if isinstance(error, StatusError) and error.retry_after_seconds:
                     await self._clock.sleep(jitter(min(60, error.retry_after_seconds), 0.5))
                     continue
@@ -112,10 +115,10 @@ class Reflector(Generic[V]):
 
     async def _follow(self) -> None:
         """One watch, from the last revision; from nothing, with the present state first."""
-        filling: dict[str, V] | None = {} if self._revision == 0 else None
+        filling: dict[str, V] | None = {} if self._revision is None else None
         seconds = int(jitter(WATCH_SECONDS, 1.0))
         events = self._client.watch(
-            self._view, revision=self._revision, send_initial_events=filling is not None, timeout_seconds=seconds,
+            self._view, revision=self._revision or 0, send_initial_events=filling is not None, timeout_seconds=seconds,
             **self._scope,
         )  # fmt: skip
         taken = 0
@@ -152,6 +155,7 @@ class Reflector(Generic[V]):
             raise
 
     def _take(self, event: WatchEvent[V]) -> None:
+        assert self._revision is not None
         if event.revision <= self._revision and event.type != "BOOKMARK":
             return  # had it already: servers may repeat the revision a watch starts from
         self._sink.apply(event)
@@ -159,12 +163,22 @@ class Reflector(Generic[V]):
         if self._last_error:
             self._recovered()
         self._backoff.reset()
+        self._fruitless = 0
 
     def _recovered(self) -> None:
         self._backoff.reset()
+        self._fruitless = 0
         if self._last_error:
             self._last_error = ""
             self._log.info("following again", revision=self._revision)
+
+    def _doubt(self, error: Exception) -> None:
+        """A server that was restored or began anew does not know our revision: after some failures, list again."""
+        if self._revision is None or isinstance(error, ConnectFailed):
+            return
+        self._fruitless += 1
+        if self._fruitless >= _FRUITLESS_MAX:
+            self._revision, self._fruitless = None, 0
 
     def _complain(self, error: Exception) -> None:
         text = str(error) or type(error).__name__
