@@ -433,6 +433,9 @@ class Mount:
     recursive_read_only: bool = False
     image: ImageSpec | None = None
     image_sub_path: str = ""
+    uid_mappings: Sequence[IDMapping] = ()
+    """Of the pod's user namespace, for an id-mapped mount."""
+    gid_mappings: Sequence[IDMapping] = ()
 
 
 @dataclass(frozen=True, slots=True)

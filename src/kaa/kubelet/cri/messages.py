@@ -200,6 +200,8 @@ MOUNT = Message(
         "host_path": (2, STR),
         "readonly": (3, BOOL),
         "propagation": (5, enumeration(api.Propagation)),
+        "uid_mappings": (6, many(ID_MAPPING.kind)),
+        "gid_mappings": (7, many(ID_MAPPING.kind)),
         "recursive_read_only": (8, BOOL),
         "image": (9, IMAGE_SPEC.kind),
         "image_sub_path": (10, STR),

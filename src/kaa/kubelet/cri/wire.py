@@ -5,6 +5,7 @@ second set of message objects, and nothing to import at start but this. Proto3 o
 out, an unknown field is skipped.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -179,6 +180,17 @@ def fields_of(data: bytes) -> Any:
         yield key >> 3, wire, value
 
 
+def _zeros(cls: Any, spec: Spec) -> dict[str, Any]:
+    """What an absent field means where the dataclass has another default: on the wire, absent is zero."""
+    zeros: dict[str, Any] = {}
+    for item in dataclasses.fields(cls):
+        if item.name in spec and not (kind := spec[item.name][1]).many and kind.present is bool:
+            zero = kind.unpack(0 if kind.wire == _VARINT else b"")
+            if item.default != zero:
+                zeros[item.name] = zero
+    return zeros
+
+
 class Message(Generic[T]):
     """A dataclass and the numbers of its fields. `kind` makes it a field of another message."""
 
@@ -186,7 +198,7 @@ class Message(Generic[T]):
         self._cls = cls
         self._writers = [self._writer(name, number, kind) for name, (number, kind) in spec.items()]
         self._readers = {number: (name, kind) for name, (number, kind) in spec.items()}
-        self.spec = spec
+        self._zeros = _zeros(cls, spec)
         self.kind = Kind(_LENGTH, self.encode, self.decode, _present)
 
     @staticmethod
@@ -237,7 +249,7 @@ class Message(Generic[T]):
 
     def decode(self, data: bytes) -> T:
         """Raises Malformed (or IndexError for a cut message)."""
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = dict(self._zeros)
         readers = self._readers
         for number, wire, raw in fields_of(data):
             reader = readers.get(number)
