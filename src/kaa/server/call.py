@@ -64,6 +64,14 @@ class Call:
         return self.parts.objects
 
     @property
+    def namespace(self) -> str:
+        """Where the objects are: the namespace of the path, or "" for a kind that lives in none.
+
+        (`info.namespace` of a Namespace is its own name: that is for authorization.)
+        """
+        return self.info.namespace if self.spec.namespaced else ""
+
+    @property
     def clock(self) -> Clock:
         """The server's clock."""
         return self.parts.clock

@@ -49,7 +49,7 @@ class Reviews:
             raise errors.method_not_allowed(call.spec.resource, call.info.verb)
         body_spec = call.parts.registry.by_kind("authentication.k8s.io/v1", "TokenRequest")
         assert body_spec is not None
-        account = call.objects.get(call.spec, call.info.namespace, call.info.name).decode()
+        account = call.objects.get(call.spec, call.namespace, call.info.name).decode()
         request = read_object(call, body_spec)
         spec = request.setdefault("spec", {})
         seconds = spec.get("expirationSeconds") or EXPIRATION_SECONDS_DEFAULT
@@ -67,7 +67,7 @@ class Reviews:
         spec["audiences"] = list(audiences or self._tokens.audiences[:1])
         request["metadata"] = {
             "name": call.info.name,
-            "namespace": call.info.namespace,
+            "namespace": call.namespace,
             "creationTimestamp": format_seconds(now),
         }
         request["status"] = {"token": token, "expirationTimestamp": format_seconds(now + seconds)}
@@ -82,7 +82,7 @@ class Reviews:
             raise errors.bad_request(f"cannot bind token for serviceaccount to object of type {kind}: use Pod, Secret or Node")
         spec = call.parts.registry.get("", "v1", plural)
         assert spec is not None
-        found = call.objects.get(spec, call.info.namespace if spec.namespaced else "", name).decode()
+        found = call.objects.get(spec, call.namespace if spec.namespaced else "", name).decode()
         uid = found["metadata"]["uid"]
         if reference.get("uid") and reference["uid"] != uid:
             raise errors.conflict(
@@ -143,9 +143,9 @@ class Reviews:
             )  # fmt: skip
         extra = {name: tuple(values) for name, values in (spec.get("extra") or {}).items()}
         user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), extra)
-        if call.info.namespace:
+        if call.namespace:
             wanted = (spec.get("resourceAttributes") or {}).get("namespace")
-            if wanted != call.info.namespace:
+            if wanted != call.namespace:
                 raise errors.bad_request("spec.resourceAttributes.namespace must match the namespace of the request")
         return await self._review_access(call, review, user)
 

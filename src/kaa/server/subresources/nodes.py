@@ -52,7 +52,7 @@ class NodeStreams:
         waiting = _why_not_started(pod, container)
         options = [(name, request.param(name)) for name in LOG_OPTIONS if request.param(name)]
         transport = self._node(call, node)
-        path = f"/containerLogs/{call.info.namespace}/{call.info.name}/{container}"
+        path = f"/containerLogs/{call.namespace}/{call.info.name}/{container}"
         try:
             reply = await transport.stream("GET", path, query=urlencode(options))
         except CallError as error:
@@ -90,13 +90,13 @@ class NodeStreams:
         if not node:
             raise errors.bad_request(f"pod {info.name} does not have a host assigned")
         if info.subresource == "portforward":
-            path = f"/portForward/{info.namespace}/{info.name}"
+            path = f"/portForward/{call.namespace}/{info.name}"
         else:
             container = _container(call, pod, request.param("container"), "a container of")
             if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
                 raise errors.bad_request(f"cannot exec into a container in a completed pod; current phase is "
                                          f"{pod['status']['phase']}")  # fmt: skip
-            path = f"/{info.subresource}/{info.namespace}/{info.name}/{container}"
+            path = f"/{info.subresource}/{call.namespace}/{info.name}/{container}"
         return await self._pipe(self._node(call, node), request, path, request.query, node)
 
     # --- proxies
@@ -109,7 +109,7 @@ class NodeStreams:
     def proxy_pod(self, call: Call) -> Any:
         """Any request to a port of a pod: `NAME`, `NAME:PORT` or `SCHEME:NAME:PORT`."""
         scheme, name, port = _split_target(call.info.name)
-        pod = served_form(call.spec, call.objects.get(call.spec, call.info.namespace, name))
+        pod = served_form(call.spec, call.objects.get(call.spec, call.namespace, name))
         ip = (pod.get("status") or {}).get("podIP")
         if not ip:
             raise errors.bad_request("address not allowed: the pod has no IP yet")
@@ -119,7 +119,7 @@ class NodeStreams:
     def proxy_service(self, call: Call) -> Any:
         """Any request to a ready endpoint of a service's port."""
         scheme, name, port = _split_target(call.info.name)
-        service = served_form(call.spec, call.objects.get(call.spec, call.info.namespace, name))
+        service = served_form(call.spec, call.objects.get(call.spec, call.namespace, name))
         ip, number = self._endpoint(call, service, port)
         return self._forward(call, self._dial(ip, number, scheme == "https"), "/" + call.info.rest)
 
@@ -172,7 +172,7 @@ class NodeStreams:
     # --- shared
 
     def _pod(self, call: Call) -> Json:
-        return served_form(call.spec, call.objects.get(call.spec, call.info.namespace, call.info.name))
+        return served_form(call.spec, call.objects.get(call.spec, call.namespace, call.info.name))
 
     def _node(self, call: Call, name: str) -> Transport:
         nodes = call.parts.registry.get("", "v1", "nodes")

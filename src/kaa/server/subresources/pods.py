@@ -75,7 +75,7 @@ async def bind(call: Call) -> Answer:
 async def ephemeral_containers(call: Call) -> Answer:
     """get, update and patch of the pod where only `spec.ephemeralContainers` may grow."""
     if call.info.verb == "get":
-        entry = call.objects.get(call.spec, call.info.namespace, call.info.name)
+        entry = call.objects.get(call.spec, call.namespace, call.info.name)
         return writes.answer(call, entry)
     if call.info.verb == "update":
         sent = read_object(call, call.spec)
@@ -148,9 +148,9 @@ async def evict(call: Call) -> Answer:
         raw.get("gracePeriodSeconds"), raw.get("propagationPolicy") or "", conditions.get("uid") or "",
         conditions.get("resourceVersion") or "", raw,
     )  # fmt: skip
-    entry = call.objects.get(call.spec, call.info.namespace, call.info.name)
+    entry = call.objects.get(call.spec, call.namespace, call.info.name)
     pod = served_form(call.spec, entry)
-    attributes = Attributes("CREATE", call.spec, call.info.namespace, call.info.name, "eviction", body, pod,
+    attributes = Attributes("CREATE", call.spec, call.namespace, call.info.name, "eviction", body, pod,
                             call.user, call.dry_run, warnings=call.warnings)  # fmt: skip
     await call.parts.admission.mutate(attributes)
     await call.parts.admission.validate(attributes)
@@ -174,7 +174,7 @@ async def _spend_budget(call: Call, pod: Json) -> None:
     assert budgets is not None
     labels = pod["metadata"].get("labels") or {}
     matching = []
-    for entry in call.objects.of(budgets).in_namespace(call.info.namespace):
+    for entry in call.objects.of(budgets).in_namespace(call.namespace):
         budget = entry.decode()
         if selectors.from_object((budget.get("spec") or {}).get("selector")).matches(labels):
             matching.append((entry, budget))

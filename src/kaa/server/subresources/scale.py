@@ -19,7 +19,7 @@ def handle(call: Call) -> Any:
     """get, update and patch of `scale`."""
     match call.info.verb:
         case "get":
-            entry = call.objects.get(call.spec, call.info.namespace, call.info.name)
+            entry = call.objects.get(call.spec, call.namespace, call.info.name)
             return writes.answer_plain(call, scale_of(served_form(call.spec, entry)))
         case "update":
             return _update(call)

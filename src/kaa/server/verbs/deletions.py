@@ -107,7 +107,7 @@ async def delete_object(call: Call, options: DeleteOptions, name: str = "",
                         namespace: str = "") -> tuple[Cached | Json, bool]:  # fmt: skip
     """Delete one object; returns its last state, and whether it is gone already."""
     spec, info = call.spec, call.info
-    name, namespace = name or info.name, namespace or info.namespace
+    name, namespace = name or info.name, namespace or call.namespace
     for _ in range(CHANGE_TRIES):
         current = call.objects.get(spec, namespace, name)
         old = served_form(spec, current)

@@ -126,11 +126,11 @@ async def _apply(call: Call) -> Answer:
         )
     meta["name"] = info.name
     if spec.namespaced:
-        if meta.get("namespace", info.namespace) != info.namespace:
+        if meta.get("namespace", call.namespace) != call.namespace:
             raise errors.bad_request(
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
-        meta["namespace"] = info.namespace
+        meta["namespace"] = call.namespace
 
     def merged(live: Json | None) -> Json:
         try:
@@ -140,7 +140,7 @@ async def _apply(call: Call) -> Answer:
         except managed.ApplyConflicts as conflicts:
             raise errors.StatusError(409, "Conflict", str(conflicts), {"causes": conflicts.causes}) from conflicts
 
-    if call.objects.find(spec, info.namespace, info.name) is None:
+    if call.objects.find(spec, call.namespace, info.name) is None:
         if info.subresource:
             raise errors.not_found(spec.resource, info.name)
         if meta.get("uid"):

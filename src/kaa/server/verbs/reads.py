@@ -61,7 +61,7 @@ class Filter:
 
 def filter_of(call: Call) -> Filter:
     """The request's selectors; raises 400 for what cannot be parsed or is not selectable."""
-    return read_filter(call.spec, call.info.namespace, call.info.name,
+    return read_filter(call.spec, call.namespace, call.info.name,
                        call.request.param("labelSelector") if "labelSelector" in call.request.query else "",
                        call.request.param("fieldSelector") if "fieldSelector" in call.request.query else "")  # fmt: skip
 
@@ -78,11 +78,11 @@ def read_filter(spec: KindSpec, namespace: str, name: str, labels: str, fields: 
         raise errors.bad_request(str(error)) from error
     if field_selector is not None:
         for requirement in field_selector.requirements:
-            if requirement.key not in spec.selectable:
+            if requirement.field not in spec.selectable:
                 raise errors.bad_request(
                     f'Unable to find "{spec.resource.group}/{spec.resource.version}, Resource={spec.resource.plural}" '
                     f'that match label selector "{labels}", field selector "{fields}": '
-                    f"field label not supported: {requirement.key}"
+                    f"field label not supported: {requirement.field}"
                 )
     if name and field_selector is None:
         field_selector = parse_fields(f"metadata.name={name}")
@@ -95,7 +95,7 @@ def get(call: Call) -> Answer:
     info, request = call.info, call.request
     if request.query and (text := request.param("resourceVersion")):
         _parse_revision(text)
-    entry = call.objects.find(call.spec, info.namespace, info.name)
+    entry = call.objects.find(call.spec, call.namespace, info.name)
     if entry is None:
         raise errors.not_found(call.spec.resource, info.name)
     accept = request.headers.get("accept")
@@ -123,7 +123,7 @@ def list_objects(call: Call) -> Any:
     request = call.request
     query = request.query
     if not query:
-        return _answer(call, Filter(call.info.namespace, None, None), 0, "")
+        return _answer(call, Filter(call.namespace, None, None), 0, "")
     selection = filter_of(call)
     limit = _parse_limit(request.param("limit"))
     token = request.param("continue")

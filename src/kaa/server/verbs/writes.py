@@ -128,7 +128,7 @@ async def update(call: Call) -> Answer:
             f"the name of the object ({meta['name']}) does not match the name on the URL ({info.name})"
         )
     if spec.allow_create_on_update and not info.subresource and (
-        call.objects.find(spec, info.namespace, info.name) is None
+        call.objects.find(spec, call.namespace, info.name) is None
     ):
         return answer(call, await create_object(call, new), 201)
     stated = meta.get("resourceVersion") or ""
@@ -180,14 +180,14 @@ async def change_object(
     spec, info, parts = call.spec, call.info, call.parts
     subresource = info.subresource if subresource is None else subresource
     for _ in range(CHANGE_TRIES):
-        current = call.objects.get(spec, info.namespace, info.name)
+        current = call.objects.get(spec, call.namespace, info.name)
         old = served_form(spec, current)
         made = change(served_form(spec, current))
         new = made if isinstance(made, dict) else await made
         _keep_system_metadata(new, old)
         spec.default(new)
         status_only = subresource == "status"
-        attributes = Attributes("UPDATE", spec, info.namespace, info.name, subresource, new, old, call.user,
+        attributes = Attributes("UPDATE", spec, call.namespace, info.name, subresource, new, old, call.user,
                                 call.dry_run, warnings=call.warnings)  # fmt: skip
         if not trusted:
             await parts.admission.mutate(attributes)
@@ -269,7 +269,7 @@ def _keep_system_metadata(new: Json, old: Json) -> None:
 
 
 def _fix_namespace(call: Call, obj: Json) -> None:
-    meta, namespace = obj["metadata"], call.info.namespace
+    meta, namespace = obj["metadata"], call.namespace
     if not call.spec.namespaced:
         if meta.get("namespace"):
             meta.pop("namespace")

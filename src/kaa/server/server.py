@@ -1,0 +1,184 @@
+"""The API server put together: settings in, a listening server out."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from kaa.base.clock import REAL, Clock
+from kaa.base.log import Logger
+from kaa.base.tasks import Scope
+from kaa.http.api import Request, Response, Transport
+from kaa.http.serve import Server, serve
+from kaa.http.tls import TlsServer
+from kaa.kinds.registry import Registry, builtin
+from kaa.server import forms, subresources
+from kaa.server.admission.defaults import default_chain
+from kaa.server.app import Application
+from kaa.server.authn import Authentication, ServiceAccountTokens, StaticTokens
+from kaa.server.authz import Rbac, authorizer
+from kaa.server.bootstrap import bootstrap
+from kaa.server.call import Parts
+from kaa.server.discovery import Discovery
+from kaa.server.health import Health
+from kaa.server.objects import Objects
+from kaa.server.openapi import OpenApi
+from kaa.server.request import User
+from kaa.server.reservations import ServiceReservations
+from kaa.server.reviews import Reviews
+from kaa.server.subresources.nodes import Dial, NodeStreams
+from kaa.store.api import Store
+
+__all__ = ["ApiServer", "ServerSettings"]
+
+_log = Logger("apiserver")
+
+BOOKMARK_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """What can be chosen about an API server."""
+
+    #: Where it listens. Port 0 takes any free one.
+    bind_address: str = "127.0.0.1"
+    secure_port: int = 6443
+    #: The address that the `kubernetes` service points to, and that certificates must hold.
+    advertise_address: str = "127.0.0.1"
+    #: Where cluster IPs come from. The first address is the API's own, the tenth the cluster DNS's.
+    service_cluster_ip_range: str = "10.96.0.0/16"
+    #: Who decides: RBAC, Node, AlwaysAllow, AlwaysDeny; the first that allows, allows.
+    authorization_mode: tuple[str, ...] = ("Node", "RBAC")
+    #: Static tokens, `token,user,uid,"groups"` a line.
+    token_auth_file: Path | None = None
+    #: Admission plugins beyond, or out of, the default list.
+    enable_admission_plugins: tuple[str, ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
+    #: Whether a request without credentials is `system:anonymous` (health and version only, by the default roles).
+    anonymous_auth: bool = True
+    #: What service account tokens say they were issued by, and for.
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    api_audiences: tuple[str, ...] = field(default=())
+
+
+class ApiServer:
+    """Serves the API over a store it is given and does not own.
+
+    `start` loads the objects, makes what every cluster has, and, unless `listen` is False, listens. `app` is the
+    handler, for callers in the same process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: ServerSettings,
+        *,
+        token_key: ec.EllipticCurvePrivateKey | None = None,
+        tls: TlsServer | None = None,
+        dial: Dial | None = None,
+        clock: Clock = REAL,
+        registry: Registry | None = None,
+    ) -> None:
+        self.store = store
+        self.settings = settings
+        self.clock = clock
+        self.tls = tls
+        self._dial = dial or _no_dial
+        self._token_key = token_key
+        self._registry = registry
+        self._scope = Scope("apiserver")
+        self._listener: Server | None = None
+        self._ready = False
+
+    async def start(self, *, listen: bool = True) -> None:
+        """Be ready to answer when this returns."""
+        settings, clock = self.settings, self.clock
+        registry = self._registry or builtin()
+        self.objects = objects = Objects(self.store, registry)
+        await objects.start()
+        chain = default_chain(objects, settings.enable_admission_plugins, settings.disable_admission_plugins)
+        self.parts = parts = Parts(objects, chain, clock)
+        services = registry.get("", "v1", "services")
+        assert services is not None
+        parts.reservations[services.storage_prefix] = ServiceReservations(
+            objects.of(services), settings.service_cluster_ip_range
+        )
+        audiences = settings.api_audiences or (settings.service_account_issuer,)
+        key = self._token_key or ec.generate_private_key(ec.SECP256R1())
+        self.tokens = ServiceAccountTokens(key, settings.service_account_issuer, audiences, objects, clock)
+        authenticators = [self.tokens]
+        if settings.token_auth_file is not None:
+            authenticators.insert(0, StaticTokens.from_file(settings.token_auth_file))  # type: ignore[arg-type]
+        authenticate = Authentication(authenticators, anonymous=settings.anonymous_auth)
+        authorize = authorizer(settings.authorization_mode, objects)
+        self.app = Application(parts, authenticate, authorize)
+        self._register(authorize if isinstance(authorize, Rbac) else None)
+        if listen:
+            self._listener = await serve(
+                self.app, host=settings.bind_address, port=settings.secure_port, tls=self.tls, clock=clock
+            )
+        await bootstrap(parts, settings.service_cluster_ip_range, settings.advertise_address, self.port)
+        self._scope.spawn(self._bookmarks(), name="bookmarks", eternal=True)
+        self._ready = True
+
+    @property
+    def port(self) -> int:
+        """Where it listens; the settings' port while it does not."""
+        return self._listener.port if self._listener is not None else self.settings.secure_port
+
+    async def stop(self, grace_seconds: float = 5.0) -> None:
+        """Take no more requests, end streams cleanly, and return when all is answered. The store stays open."""
+        self._ready = False
+        await self._scope.close()
+        if self._listener is not None:
+            await self._listener.close(grace_seconds)
+            self._listener = None
+
+    async def run(self) -> None:
+        """Run until cancelled, or until a part of the server fails."""
+        try:
+            await self._scope.wait()
+        finally:
+            await self.stop()
+
+    def _register(self, rbac: Rbac | None) -> None:
+        app, parts = self.app, self.parts
+        self.health = health = Health(self.clock)
+        health.add("store", lambda: "")
+        health.add("poststarthook/bootstrap", lambda: "" if self._ready else "not finished", ready_only=True)
+        health.counts = app.counts
+        health.gauges["apiserver_storage_revision"] = lambda: float(parts.objects.cache.revision)
+        for name in ("healthz", "livez", "readyz"):
+            app.routes[f"/{name}"] = app.routes[f"/{name}/"] = health.answer
+        app.routes["/version"] = health.version
+        app.routes["/metrics"] = health.metrics
+        discovery = Discovery(parts.registry, lambda: f"{self.settings.advertise_address}:{self.port}")
+        app.routes["/api"] = app.routes["/api/"] = discovery.api
+        app.routes["/apis"] = app.routes["/apis/"] = discovery.apis
+        openapi = OpenApi(parts.registry)
+        app.routes["/openapi/v2"] = openapi.v2
+        app.routes["/openapi/"] = openapi.v3
+        app.routes["/.well-known/openid-configuration"] = self._openid_configuration
+        app.routes["/openid/v1/jwks"] = self._jwks
+        subresources.register(app, NodeStreams(self._dial))
+        Reviews(self.tokens, app._authorize, rbac).register(app)
+
+    def _openid_configuration(self, request: Request, user: User) -> Response:
+        uri = f"https://{self.settings.advertise_address}:{self.port}/openid/v1/jwks"
+        return forms.render(self.tokens.openid_configuration(uri))
+
+    def _jwks(self, request: Request, user: User) -> Response:
+        return forms.render(self.tokens.jwks())
+
+    async def _bookmarks(self) -> None:
+        while True:
+            await self.clock.sleep(BOOKMARK_SECONDS)
+            self.objects.cache.bookmark()
+
+
+def _no_dial(host: str, port: int, tls: bool) -> Transport:
+    from kaa.meta import errors
+
+    raise errors.service_unavailable("this server was started without a way to reach nodes")
+
+
