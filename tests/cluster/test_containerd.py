@@ -183,6 +183,18 @@ async def test_images_load_list_build_on_and_go(node: RealNode, runtime: GrpcRun
         await store.export("team/app:v1")
 
 
+async def test_a_directory_is_built_on_a_local_image(node: RealNode, runtime: GrpcRuntime, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox:1.36\nCOPY hello /\nCMD cat /hello\n")
+    (tmp_path / "hello").write_text("built\n")
+    await ImageStore(node.containerd.socket).build(tmp_path, "team/built:v1")
+    config = sandbox("built", log_directory=str(tmp_path))
+    made = api.ContainerConfig(api.ContainerMetadata("a"), api.ImageSpec("team/built:v1"), log_path="a.log")
+    assert (await logs_of(runtime, config, made)).endswith("stdout F built\n")
+    (tmp_path / "Dockerfile").write_text("FROM nobody/gone:v1\n")
+    with pytest.raises(ImageError, match="nobody/gone:v1"):
+        await ImageStore(node.containerd.socket).build(tmp_path, "team/built:v2")
+
+
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="kaa-e2e-") as directory:

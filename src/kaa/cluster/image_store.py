@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kaa.base.clock import REAL, Clock
+from kaa.cluster.imagefile import bases_of, build_from_directory
 from kaa.cluster.images import BuiltImage, ImageError, normal_name, read_archive, write_archive
 from kaa.cluster.preflight import find_program
 from kaa.kubelet.cri import api
@@ -78,6 +79,17 @@ class ImageStore:
         if full not in images:
             raise ImageError(f"{name} could not be read back from containerd")
         return images[full]
+
+    async def build(self, directory: Path, name: str) -> BuiltImage:
+        """Build a directory (see `kaa.cluster.imagefile`) on the images of this store, and load it under this name.
+
+        Raises ImageError.
+        """
+        normal_name(name)
+        bases = {base: await self.export(base) for base in await asyncio.to_thread(bases_of, directory)}
+        image = await asyncio.to_thread(build_from_directory, directory, bases.__getitem__)
+        await self.load_images({name: image})
+        return image
 
     async def _names(self) -> set[str]:
         return {tag for image in await self.list() for tag in image.repo_tags}

@@ -18,7 +18,7 @@ from kaa.cluster.images import (
     layer_of_files,
 )
 
-__all__ = ["build_from_directory"]
+__all__ = ["bases_of", "build_from_directory"]
 
 _REFUSED = {
     "RUN": "run the command before the build and COPY its result",
@@ -54,6 +54,15 @@ def build_from_directory(directory: Path, find_base: FindBase) -> BuiltImage:
         except ImageError as error:
             raise ImageError(f"Dockerfile line {number}: {error}") from error
     return build.image()
+
+
+def bases_of(directory: Path) -> list[str]:
+    """The local images a directory is built on, to be fetched before. Raises ImageError."""
+    path = directory / "Dockerfile"
+    if not path.exists():
+        return []
+    steps = _steps(path.read_text())
+    return [rest for _, word, rest in steps if word.upper() == "FROM" and rest != "scratch"]
 
 
 def _steps(text: str) -> Iterator[tuple[int, str, str]]:
