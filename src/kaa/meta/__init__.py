@@ -7,8 +7,9 @@
 - `quantity`: `100m`, `2Gi` as exact numbers.
 - `selectors`: label and field selectors, parsed once and matched often.
 - `names`: what may be a name, a label, a key or a port.
-- `patch`: JSON patch, merge patch, strategic merge patch.
-- `managed`: field ownership and server-side apply.
+- `patch`: JSON patch and merge patch; `strategic`: the merge that knows which lists are maps.
+- `fieldset`: sets of field paths; `typed`: what a schema makes of a value (its fields, a difference, a merge).
+- `ownership`: who set which field, kept on every write; `managed`: server-side apply, which reads it.
 
 No kind is named here, nothing does I/O, and nothing knows what time it is: callers pass the time in.
 """
