@@ -136,11 +136,13 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     unix_path: str | Path | None = None,
+    sock: socket.socket | None = None,
     tls: TlsServer | None = None,
     limits: Limits | None = None,
     clock: Clock = REAL,
 ) -> Server:
-    """Listen on `host`:`port` (0: any; see `Server.port`; "::" is both families) or on `unix_path`.
+    """Listen on `host`:`port` (0: any; see `Server.port`; "::" is both families), on `unix_path`, or on `sock`, a bound TCP
+    socket (one that was made in another network namespace, say), which the server then owns.
 
     Raises OSError when the address is taken. A socket left at `unix_path` by a dead process is replaced.
     """
@@ -154,7 +156,7 @@ async def serve(
             "ssl_handshake_timeout": server.limits.handshake_seconds,
             "ssl_shutdown_timeout": 10.0,
         }
-    listening = _unix_socket(Path(unix_path)) if unix_path is not None else _tcp_socket(host, port)
+    listening = sock or (_unix_socket(Path(unix_path)) if unix_path is not None else _tcp_socket(host, port))
     try:
         listening.setblocking(False)
         if unix_path is not None:

@@ -1,6 +1,6 @@
 """What every service backend offers, and which one a node uses."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,10 +24,7 @@ class ProxySettings:
     """Names the tables and chains, so that clusters on one machine don't collide."""
 
     node: str = ""
-    """This node's name; for topology hints."""
-
-    zone: str = ""
-    """This node's zone (its label topology.kubernetes.io/zone); for topology hints."""
+    """This node's name: endpoints on it are the local ones."""
 
     pod_cidrs: tuple[str, ...] = ()
     """The pod ranges of the whole cluster. What reaches a service from elsewhere is masqueraded, and what pods send
@@ -99,15 +96,18 @@ def choose(settings: ProxySettings, wanted: str = "auto") -> Backend:
     from kaa.network.iptables import IptablesBackend
     from kaa.network.nftables import NftablesBackend
 
-    makers = {"nftables": NftablesBackend, "iptables": IptablesBackend}
+    makers: dict[str, Callable[[ProxySettings], Backend]] = {
+        "nftables": NftablesBackend.probed,
+        "iptables": IptablesBackend.probed,
+    }
     if wanted != "auto" and wanted not in makers:
         raise BackendUnsupported(f"no backend is called {wanted!r}: use auto, nftables or iptables")
     problems = []
-    for name, maker in makers.items():
+    for name, make in makers.items():
         if wanted not in ("auto", name):
             continue
         try:
-            return maker.probed(settings)
+            return make(settings)
         except BackendUnsupported as error:
             problems.append(f"{name}: {error}")
     raise BackendUnsupported("; ".join(problems))

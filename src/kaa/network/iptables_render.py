@@ -107,7 +107,7 @@ def render(port: ServicePort, names: Names, settings: ProxySettings, *, ipv6: bo
     outside = [a for a in dict.fromkeys((*port.external_ips, *port.load_balancer_ips)) if is_ipv6(a) == ipv6]
     if not cluster_ips and not outside:
         return piece
-    chosen = select(port, ipv6=ipv6, node=settings.node, zone=settings.zone)
+    chosen = select(port, ipv6=ipv6)
     proto = port.protocol.lower()
     name = f"{port.namespace}/{port.name}/{proto}/{port.port_name}"
     bits = 128 if ipv6 else 32

@@ -151,7 +151,7 @@ def render(port: ServicePort, family: Family, settings: ProxySettings) -> Piece:
     outside = dict.fromkeys(family.mine((*port.external_ips, *port.load_balancer_ips)))
     if not cluster_ips and not outside:
         return piece
-    chosen = select(port, ipv6=family.ipv6, node=settings.node, zone=settings.zone)
+    chosen = select(port, ipv6=family.ipv6)
     name = f"{port.namespace}/{port.name}/{port.protocol.lower()}/{port.port_name}"
     proto = port.protocol.lower()
     for ip in cluster_ips:

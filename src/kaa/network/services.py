@@ -6,7 +6,7 @@ still serve while they terminate; for a Local policy only those of this node; an
 
 import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kaa.kinds.views import EndpointSlice, Service
 from kaa.kinds.views.net import EndpointPart
@@ -33,10 +33,8 @@ class Endpoint:
     serving: bool = True
     terminating: bool = False
     local: bool = False
-    zones: tuple[str, ...] = ()
-    """Zones this endpoint is meant for (`hints.forZones`)."""
-    nodes: tuple[str, ...] = ()
-    """Nodes this endpoint is meant for (`hints.forNodes`)."""
+    preferred: bool = True
+    """Hints don't lead this node elsewhere: it is among those that the cluster-wide choice is narrowed to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +119,10 @@ def is_ipv6(address: str) -> bool:
     return ":" in address
 
 
-def select(port: ServicePort, *, ipv6: bool = False, node: str = "", zone: str = "") -> Selection:
+def select(port: ServicePort, *, ipv6: bool = False) -> Selection:
     """The endpoints of one family that take traffic on this node."""
     family = tuple(e for e in port.endpoints if is_ipv6(e.ip) == ipv6)
-    cluster = _hinted(_available(family), node, zone)
+    cluster = tuple(e for e in _available(family) if e.preferred)
     if not (port.internal_local or (port.external_local and port.external)):
         return Selection(cluster, cluster, cluster)
     local = _available(tuple(e for e in family if e.local))
@@ -136,15 +134,24 @@ def _available(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
     return ready or tuple(e for e in endpoints if e.serving and e.terminating)
 
 
-def _hinted(endpoints: tuple[Endpoint, ...], node: str, zone: str) -> tuple[Endpoint, ...]:
-    # Hints count only when every endpoint that could be used has them: half a set would overload what it names.
-    if node and endpoints and all(e.nodes for e in endpoints):
-        chosen = tuple(e for e in endpoints if node in e.nodes)
-        if chosen:
-            return chosen
-    if zone and endpoints and all(e.zones for e in endpoints):
-        return tuple(e for e in endpoints if zone in e.zones) or endpoints
-    return endpoints
+def _away(parts: Iterable[tuple[Endpoint, EndpointPart]], node: str, zone: str) -> set[tuple[str, int]]:
+    """The (address, port) that hints keep this node from using; the usable ones of each family are judged together.
+
+    Hints count only when every usable endpoint has them and some name this node, or its zone: half a set would
+    overload what it names.
+    """
+    parts = list(parts)
+    away: set[tuple[str, int]] = set()
+    for ipv6 in (False, True):
+        family = tuple(e for e, _ in parts if is_ipv6(e.ip) == ipv6)
+        usable = set(_available(family))
+        hints = [(e, part.hints or {}) for e, part in parts if e in usable]
+        for field_name, mine in (("forNodes", node), ("forZones", zone)):
+            named = [(e, {h.get("name") for h in hint.get(field_name) or ()}) for e, hint in hints]
+            if mine and named and all(names for _, names in named) and any(mine in names for _, names in named):
+                away.update((e.ip, e.port) for e, names in named if mine not in names)
+                break
+    return away
 
 
 class Compiler:
@@ -154,14 +161,20 @@ class Compiler:
     identity first.
     """
 
-    def __init__(self, node: str) -> None:
-        self.node = node
+    def __init__(self, node: str, zone: str = "") -> None:
+        self.node, self.zone = node, zone
         self._services: dict[tuple[str, str], Service] = {}
         self._slices: dict[tuple[str, str], EndpointSlice] = {}
         self._slices_of: dict[tuple[str, str], set[tuple[str, str]]] = {}
         self._ports: dict[tuple[str, str], tuple[ServicePort, ...]] = {}
         self._dirty: set[tuple[str, str]] = set()
         self._model = Model()
+
+    def set_zone(self, zone: str) -> None:
+        """The node's label topology.kubernetes.io/zone became known, or another."""
+        if zone != self.zone:
+            self.zone = zone
+            self._dirty.update(self._services)
 
     def set_service(self, service: Service) -> None:
         """A service was added or changed."""
@@ -207,11 +220,11 @@ class Compiler:
         for key in self._dirty:
             before = {p.key: p for p in self._ports.pop(key, ())}
             service = self._services.get(key)
-            made = ()
+            made: tuple[ServicePort, ...] = ()
             checks.pop(key, None)
             if service is not None:
                 slices = [self._slices[k] for k in sorted(self._slices_of.get(key, ()))]
-                made = tuple(_compile(service, slices, self.node))
+                made = tuple(_compile(service, slices, self.node, self.zone))
                 if check := _health_check(service, made):
                     checks[key] = check
             # An equal port keeps its identity.
@@ -227,9 +240,9 @@ class Compiler:
         return self._model
 
 
-def compile_model(services: Iterable[Service], slices: Iterable[EndpointSlice], node: str) -> Model:
+def compile_model(services: Iterable[Service], slices: Iterable[EndpointSlice], node: str, zone: str = "") -> Model:
     """The model of these objects, as `node` must serve it."""
-    compiler = Compiler(node)
+    compiler = Compiler(node, zone)
     for service in services:
         compiler.set_service(service)
     for piece in slices:
@@ -252,7 +265,7 @@ def is_proxied(service: Service) -> bool:
     return PROXY_NAME_LABEL not in service.labels and HEADLESS_LABEL not in service.labels
 
 
-def _compile(service: Service, slices: list[EndpointSlice], node: str) -> Iterable[ServicePort]:
+def _compile(service: Service, slices: list[EndpointSlice], node: str, zone: str) -> Iterable[ServicePort]:
     if not is_proxied(service):
         return
     spec = service.spec
@@ -279,7 +292,7 @@ def _compile(service: Service, slices: list[EndpointSlice], node: str) -> Iterab
             affinity_seconds=affinity,
             external_policy=spec.external_traffic_policy or "Cluster",
             internal_policy=spec.internal_traffic_policy or "Cluster",
-            endpoints=_endpoints(port.name, port.protocol, slices, node),
+            endpoints=_endpoints(port.name, port.protocol, slices, node, zone),
         )
 
 
@@ -294,8 +307,10 @@ def _ranges(ranges: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _endpoints(port_name: str, protocol: str, slices: list[EndpointSlice], node: str) -> tuple[Endpoint, ...]:
-    found: dict[tuple[str, int], Endpoint] = {}
+def _endpoints(
+    port_name: str, protocol: str, slices: list[EndpointSlice], node: str, zone: str
+) -> tuple[Endpoint, ...]:
+    found: dict[tuple[str, int], tuple[Endpoint, EndpointPart]] = {}
     for piece in slices:
         for port in piece.ports:
             if port.name != port_name or port.protocol != protocol or port.port is None:
@@ -306,15 +321,15 @@ def _endpoints(port_name: str, protocol: str, slices: list[EndpointSlice], node:
                 endpoint = _endpoint(part, port.port, node)
                 at = (endpoint.ip, endpoint.port)
                 # While a pod moves between slices it is in both: what is ready counts.
-                if at not in found or (endpoint.ready and not found[at].ready):
-                    found[at] = endpoint
-    return tuple(found[at] for at in sorted(found))
+                if at not in found or (endpoint.ready and not found[at][0].ready):
+                    found[at] = (endpoint, part)
+    away = _away(found.values(), node, zone) if any(part.hints for _, part in found.values()) else ()
+    return tuple(replace(found[at][0], preferred=False) if at in away else found[at][0] for at in sorted(found))
 
 
 def _endpoint(part: EndpointPart, port: int, node: str) -> Endpoint:
     conditions = part.conditions
     ready = conditions.ready is not False
-    hints = part.hints or {}
     return Endpoint(
         ip=part.addresses[0],
         port=port,
@@ -323,8 +338,6 @@ def _endpoint(part: EndpointPart, port: int, node: str) -> Endpoint:
         serving=ready if conditions.serving is None else conditions.serving,
         terminating=bool(conditions.terminating),
         local=bool(part.node_name) and part.node_name == node,
-        zones=tuple(z["name"] for z in hints.get("forZones") or ()),
-        nodes=tuple(n["name"] for n in hints.get("forNodes") or ()),
     )
 
 
