@@ -1,11 +1,13 @@
 """Quantities as the kubelet needs them (whole units, thousandths), and the classes of service that follow from them."""
 
 from collections.abc import Iterable, Mapping
-from decimal import ROUND_CEILING, Decimal
-from functools import lru_cache
+from decimal import Decimal
 
 from kaa.kinds.views import Pod
 from kaa.kinds.views.core import Container
+from kaa.meta.quantity import NANO, parse
+from kaa.meta.quantity import milli as quantity_milli
+from kaa.meta.quantity import value as quantity_value
 
 __all__ = [
     "GUARANTEED_OOM_SCORE",
@@ -23,40 +25,18 @@ __all__ = [
     "whole",
 ]
 
-_SUFFIXES = {
-    "": Decimal(1), "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "k": Decimal(10**3),
-    "M": Decimal(10**6), "G": Decimal(10**9), "T": Decimal(10**12), "P": Decimal(10**15), "E": Decimal(10**18),
-    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}  # fmt: skip
-
 QUOTA_PERIOD_US = 100_000
 GUARANTEED_OOM_SCORE = -997
 BEST_EFFORT_OOM_SCORE = 1000
 
 
-@lru_cache(maxsize=4096)
-def exact(text: str) -> Decimal:
-    """`100m`, `2Gi`, `1e3` as a number. Raises ValueError (the API server has validated what reaches here)."""
-    text = text.strip()
-    number = text.rstrip("inumkKMGTPE")
-    suffix = text[len(number) :]
-    try:
-        if text[-1:].isdigit():
-            return Decimal(text)
-        return Decimal(number) * _SUFFIXES[suffix]
-    except (ArithmeticError, KeyError) as error:
-        raise ValueError(f"not a quantity: {text!r}") from error
+def exact(text: str | int | float) -> Decimal:
+    """The amount as a number. Raises QuantityError (the API server has validated what reaches here)."""
+    return Decimal(parse(text).nano) / NANO
 
 
-def milli(amount: str | int | float) -> int:
-    """Thousandths, rounded up."""
-    return int((exact(str(amount)) * 1000).to_integral_value(ROUND_CEILING))
-
-
-def whole(amount: str | int | float) -> int:
-    """Whole units (bytes), rounded up."""
-    return int(exact(str(amount)).to_integral_value(ROUND_CEILING))
+milli = quantity_milli
+whole = quantity_value
 
 
 def cpu_shares(milli_cpu: int) -> int:

@@ -29,6 +29,10 @@ class Settings:
     manage_cgroups: bool = True
     """Make QoS and pod cgroups with their limits. Off for runtimes without containers (simulated)."""
 
+    manage_mounts: bool = True
+    """Make tmpfs and bind mounts (secrets, emptyDir in memory, subPath). Off where the kubelet isn't root: they become
+    plain directories then."""
+
     capacity: Mapping[str, str] = field(default_factory=dict)
     """Declared capacity by resource name; what is not named here is measured."""
 
