@@ -177,8 +177,8 @@ async def _grpc(host: str, port: int, service: str, timeout_seconds: float) -> O
             reply = await check(request, timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             if error.code() == grpc.StatusCode.UNIMPLEMENTED:
-                text = f"this server does not implement the grpc health protocol (grpc.health.v1.Health): {error.details()}"
-                return Outcome(False, "error: " + text)
+                text = "error: this server does not implement the grpc health protocol (grpc.health.v1.Health)"
+                return Outcome(False, f"{text}: {error.details()}")
             if error.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE):
                 text = f'timeout: failed to connect service "{address}" within {timeout_seconds:g}s: {error.details()}'
                 return Outcome(False, text)

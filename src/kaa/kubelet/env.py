@@ -61,11 +61,11 @@ def environment(
             continue
         bad = []
         for key in sorted(data):
-            variable = each.prefix + key
-            if valid_name(variable):
-                result[variable] = data[key]
+            prefixed = each.prefix + key
+            if valid_name(prefixed):
+                result[prefixed] = data[key]
             else:
-                bad.append(variable)
+                bad.append(prefixed)
         if bad:
             skipped.append(
                 f"Keys [{', '.join(bad)}] from the EnvFrom {kind} {pod.namespace}/{name} were skipped since they are "

@@ -117,7 +117,7 @@ async def read_logs(path: Path, options: LogOptions, clock: Clock, running: Call
     """The log's bytes. When following, until the container no longer runs and all has been read; a file that was
     rotated away is read to its end, then the new one from its beginning. Raises FileNotFoundError at the start."""
     renderer = _Renderer(options)
-    file = open(path, "rb")  # noqa: SIM115 - rotation replaces it under way
+    file = _open(path)
     try:
         if options.tail_lines is not None:
             file.seek(tail_offset(file, options.tail_lines))
@@ -150,11 +150,15 @@ async def read_logs(path: Path, options: LogOptions, clock: Clock, running: Call
         file.close()
 
 
+def _open(path: Path) -> BinaryIO:
+    return open(path, "rb")
+
+
 def _rotated(path: Path, file: BinaryIO) -> BinaryIO | None:
     """The file that took this one's place, if one has."""
     try:
         if os.stat(path).st_ino == os.fstat(file.fileno()).st_ino:
             return None
-        return open(path, "rb")
+        return _open(path)
     except FileNotFoundError:
         return None

@@ -52,7 +52,7 @@ class Parts:
     allocatable: dict[str, str] = field(default_factory=dict)
     """The node's, for the downward API."""
     memory_capacity: int = 1
-    resolver: Resolver = Resolver()
+    resolver: Resolver = field(default_factory=Resolver)
     starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(10))
     """Held while a sandbox or container is made."""
     writes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))

@@ -80,7 +80,9 @@ class Pods:
             except api.RuntimeFailed as error:
                 _log.warning("container runtime does not answer; trying again", error=error.message)
                 await self._parts.clock.sleep(backoff.next_seconds())
-        uids = {each.labels.get(names.POD_UID, "") for each in (*sandboxes, *containers)} - {""}
+        uids = {each.labels.get(names.POD_UID, "") for each in sandboxes}
+        uids |= {each.labels.get(names.POD_UID, "") for each in containers}
+        uids -= {""}
         slots = asyncio.Semaphore(_LOOK_AT_ONCE)
 
         async def adopt(pod: Pod) -> None:

@@ -1,5 +1,6 @@
 """Making a pod's sandbox and its containers: the effects of a plan's `create_sandbox` and `starts`."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,7 +54,7 @@ async def make_sandbox(parts: Parts, pod: Pod, attempt: int) -> SandboxSeen:
             raise api.Unsupported("spec.hostUsers=false: this node's runtime has no user namespaces")
         parts.cgroups.ensure(pod)
         config = sandbox_config_of(parts, pod, attempt, warn=True)
-        Path(config.log_directory).mkdir(parents=True, exist_ok=True)
+        os.makedirs(config.log_directory, exist_ok=True)
         async with parts.starts:
             id_ = await parts.runtime.run_sandbox(config, handler)
     except (api.RuntimeFailed, OSError) as error:

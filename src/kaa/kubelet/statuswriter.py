@@ -81,7 +81,8 @@ class StatusWriter:
                 if self._base is None:
                     await self._read_base()
                 wanted = self._wanted
-                assert wanted is not None and self._base is not None
+                assert wanted is not None
+                assert self._base is not None
                 patch = changes(self._base, wanted)
                 if patch is None:
                     return
