@@ -173,9 +173,11 @@ class SmallServer:
                         seen = self.revision
                     closed = asyncio.ensure_future(writer.closed.wait())
                     waited = asyncio.ensure_future(changed.wait())
-                    await asyncio.wait({closed, waited}, return_when=asyncio.FIRST_COMPLETED)
-                    closed.cancel()
-                    waited.cancel()
+                    try:
+                        await asyncio.wait({closed, waited}, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        closed.cancel()
+                        waited.cancel()
             finally:
                 self._writers.discard(writer)
 

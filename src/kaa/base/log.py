@@ -63,19 +63,22 @@ class Logger:
         """Something failed; `exc` adds its traceback below the line."""
         self._write(ERROR, message, fields)
         if exc is not None and _Sink.level <= INFO:
-            _Sink.stream.write("".join(traceback.format_exception(exc)))
-            _Sink.stream.flush()
+            _emit("".join(traceback.format_exception(exc)))
 
     def _write(self, level: int, message: str, fields: dict[str, Any]) -> None:
         at = time.time()
         stamp = time.strftime("%m%d %H:%M:%S", time.localtime(at)) + f".{int(at % 1 * 1000):03d}"
         tail = "".join(f" {key}={_show(value)}" for key, value in {**self._bound, **fields}.items())
-        try:
-            _Sink.stream.write(f"{_LETTER[level]}{stamp} {self.part}: {message}{tail}\n")
-            _Sink.stream.flush()
-        except ValueError:
-            # The stream was closed under us while the process is ending; there is nowhere left to say so.
-            pass
+        _emit(f"{_LETTER[level]}{stamp} {self.part}: {message}{tail}\n")
+
+
+def _emit(text: str) -> None:
+    try:
+        _Sink.stream.write(text)
+        _Sink.stream.flush()
+    except ValueError:
+        # The stream was closed under us while the process is ending; there is nowhere left to say so.
+        pass
 
 
 def _show(value: Any) -> str:
