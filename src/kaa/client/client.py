@@ -36,6 +36,9 @@ Credentials = Callable[[], Sequence[Header]]
 _TRIES_MAX = 10  # of a request the server asked to send again later
 _RETRY_WAIT_SECONDS_MAX = 30
 _JSON: Header = ("accept", "application/json")
+# Servers that cannot give metadata alone give the object, and its view takes the metadata of it.
+_PARTIAL: Header = ("accept", "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json")
+_PARTIAL_LIST: Header = ("accept", "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1, application/json")
 _JSON_BODY: Header = ("content-type", "application/json")
 
 
@@ -88,7 +91,8 @@ class Client:
 
     async def get(self, view: type[V], name: str, namespace: str = "") -> V:
         """One object as a view."""
-        reply = await self._call("GET", view.resource.path(namespace, name))
+        headers: tuple[Header, ...] = (_PARTIAL,) if view.metadata_only else ()
+        reply = await self._call("GET", view.resource.path(namespace, name), headers=headers)
         obj: V = decoder(view).decode(reply.body)
         return obj
 
@@ -112,20 +116,21 @@ class Client:
         `revision` is the API's resourceVersion parameter: "" is the newest there is, "0" whatever the server has.
         """
         path = view.resource.path(namespace)
+        headers: tuple[Header, ...] = (_PARTIAL_LIST,) if view.metadata_only else ()
         query: dict[str, str | int | bool | None] = {
             "labelSelector": labels, "fieldSelector": fields, "limit": limit, "resourceVersion": revision,
         }  # fmt: skip
-        listing = read_list(view, (await self._call("GET", path, query_string(query))).body)
+        listing = read_list(view, (await self._call("GET", path, query_string(query), headers=headers)).body)
         while listing.continue_:
             await self.clock.sleep(0)
             query.update({"continue": listing.continue_, "resourceVersion": None})
             try:
-                page = read_list(view, (await self._call("GET", path, query_string(query))).body)
+                page = read_list(view, (await self._call("GET", path, query_string(query), headers=headers)).body)
             except StatusError as error:
                 if error.code != 410:
                     raise
                 query.update({"continue": None, "limit": 0})
-                return read_list(view, (await self._call("GET", path, query_string(query))).body)
+                return read_list(view, (await self._call("GET", path, query_string(query), headers=headers)).body)
             listing.items.extend(page.items)
             listing.revision, listing.continue_ = page.revision, page.continue_
         return listing
@@ -150,10 +155,7 @@ class Client:
             "labelSelector": labels, "fieldSelector": fields, "limit": limit, "continue": continue_,
             "resourceVersion": revision,
         })  # fmt: skip
-        headers: tuple[Header, ...] = ()
-        if metadata_only:
-            partial = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-            headers = (("accept", f"{partial}, application/json"),)
+        headers: tuple[Header, ...] = (_PARTIAL_LIST,) if metadata_only else ()
         return read_json((await self._call("GET", resource.path(namespace), query, headers=headers)).body)
 
     async def watch(
@@ -180,7 +182,8 @@ class Client:
             "resourceVersionMatch": "NotOlderThan" if send_initial_events else "",
             "timeoutSeconds": timeout_seconds,
         })  # fmt: skip
-        stream = await self.stream("GET", view.resource.path(namespace), query=query)
+        accept = _PARTIAL if view.metadata_only else _JSON
+        stream = await self.stream("GET", view.resource.path(namespace), query=query, headers=(accept,))
         try:
             async for line in stream.lines():
                 if line and (event := read_watch_line(view, line)) is not None:
@@ -298,7 +301,7 @@ class Client:
     async def stream(self, method: str, path: str, *, query: str = "", headers: Sequence[Header] = ()) -> StreamReply:
         """Any request whose answer is read as it comes; the caller must close it. Raises StatusError for an error."""
         stream = await self._watch_transport.stream(
-            method, path, query=query, headers=self._headers((_JSON, *headers)), timeout_seconds=self.timeout_seconds
+            method, path, query=query, headers=self._headers(headers or (_JSON,)), timeout_seconds=self.timeout_seconds
         )
         if stream.status < 400:
             return stream

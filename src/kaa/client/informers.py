@@ -192,6 +192,7 @@ class Informers:
         self.clock = clock
         self._informers: dict[tuple[type[View], str, str, str], Informer[Any]] = {}
         self._by_resource: dict[Resource, list[Informer[Any]]] = {}
+        self._followers: dict[Informer[Any], asyncio.Task[None]] = {}
         self._scope: Scope | None = None
 
     def of(self, view: type[V], *, namespace: str = "", labels: str = "", fields: str = "") -> Informer[V]:
@@ -206,6 +207,17 @@ class Informers:
             if self._scope is not None:
                 self._follow(informer)
         return informer
+
+    def drop(self, informer: Informer[Any]) -> None:
+        """Stop to follow, and forget: for a resource that is served no more. Nobody else may be using the informer."""
+        key = (informer.view, informer.namespace, informer.labels, informer.fields)
+        if self._informers.get(key) is not informer:
+            return
+        del self._informers[key]
+        self._by_resource[informer.view.resource].remove(informer)
+        follower = self._followers.pop(informer, None)
+        if follower is not None:
+            follower.cancel()
 
     def covering(self, resource: Resource, namespace: str) -> Informer[Any] | None:
         """An informer that shows every object of that resource and namespace, if this process keeps one."""
@@ -241,7 +253,8 @@ class Informers:
             self.client, informer.view, informer, clock=self.clock,
             namespace=informer.namespace, labels=informer.labels, fields=informer.fields,
         )  # fmt: skip
-        self._scope.spawn(reflector.run(), name=f"reflector-{informer.view.resource.qualified}", eternal=True)
+        name = f"reflector-{informer.view.resource.qualified}"
+        self._followers[informer] = self._scope.spawn(reflector.run(), name=name, eternal=True)
 
 
 def _nothing() -> None:

@@ -110,12 +110,12 @@ class Controller(Generic[V]):
         self.queue = WorkQueue(parts.clock, self.name)
 
     @classmethod
-    def for_watch(cls) -> For:
-        """The one For among the watches."""
+    def for_watch(cls) -> For | None:
+        """The For among the watches; None for a controller that works on keys of its own making."""
         found = [watch for watch in cls.watches if isinstance(watch, For)]
-        if len(found) != 1:
-            raise TypeError(f"{cls.__name__}.watches must hold exactly one For, it holds {len(found)}")
-        return found[0]
+        if len(found) > 1 or (not found and any(isinstance(watch, Owns) for watch in cls.watches)):
+            raise TypeError(f"{cls.__name__}.watches must hold one For (none only without Owns), it holds {len(found)}")
+        return found[0] if found else None
 
     async def start(self, scope: Scope) -> None:
         """Called once the caches are filled, before the workers: for periodic work, in tasks of `scope`.
@@ -130,6 +130,10 @@ class Controller(Generic[V]):
     async def reconcile_gone(self, key: str, io: Session) -> Result | None:
         """The object with this key does not exist (any more). Default: nothing to do."""
         return None
+
+    async def reconcile_key(self, key: str, io: Session) -> Result | None:
+        """Instead of the two above, for a controller without a For: its keys mean what it likes."""
+        raise NotImplementedError
 
     def enqueue(self, key: str, after_seconds: float = 0.0) -> None:
         """Have a key looked at."""

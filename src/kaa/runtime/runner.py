@@ -33,7 +33,7 @@ class Runner:
         self._clock = clock
         self._queue = controller.queue
         self._for = controller.for_watch()
-        self._lister = self._informer(self._for).lister
+        self._lister = self._informer(self._for).lister if self._for is not None else None
         for watch in controller.watches:
             self._informer(watch)  # asked for now, so that it is filled before the start
         self._scope: Scope | None = None
@@ -104,6 +104,7 @@ class Runner:
                 self._add_owner(old.metadata.namespace, before)
 
     def _add_owner(self, namespace: str, owner: OwnerReference) -> None:
+        assert self._for is not None
         resource = self._for.view.resource
         if owner.kind == resource.kind and _group(owner.api_version) == resource.group:
             self._queue.add(key_of(namespace if resource.namespaced else "", owner.name))
@@ -133,8 +134,9 @@ class Runner:
         started = self._clock.monotonic()
         outcome = "success"
         try:
-            obj = self._lister.get_key(key)
-            if obj is None:
+            if self._lister is None:
+                result = await controller.reconcile_key(key, session)
+            elif (obj := self._lister.get_key(key)) is None:
                 result = await controller.reconcile_gone(key, session)
             else:
                 result = await controller.reconcile(obj, session)

@@ -7,7 +7,16 @@ import msgspec
 
 from kaa.meta.resource import Resource
 
-__all__ = ["LabelSelectorView", "ObjectMeta", "OwnerReference", "Part", "View", "decoder", "resource_of"]
+__all__ = [
+    "LabelSelectorView",
+    "ObjectMeta",
+    "OwnerReference",
+    "Part",
+    "View",
+    "decoder",
+    "metadata_view",
+    "resource_of",
+]
 
 # Words that the API writes in capitals when they are not the first of a name.
 _CAPITALS = {
@@ -74,6 +83,8 @@ class View(msgspec.Struct, frozen=True, rename=wire_name, kw_only=True, gc=False
     """An object of the API, read-only. Subclasses state their resource."""
 
     resource: ClassVar[Resource]
+    #: Shows metadata alone, so clients ask for `PartialObjectMetadata`, which costs a server less.
+    metadata_only: ClassVar[bool] = False
     metadata: ObjectMeta = ObjectMeta()
 
     @property
@@ -127,6 +138,18 @@ class View(msgspec.Struct, frozen=True, rename=wire_name, kw_only=True, gc=False
 
 
 V = TypeVar("V", bound=View)
+
+
+@cache
+def metadata_view(resource: Resource) -> type[View]:
+    """The view of the metadata of a resource that is known only at run time; the same one for the same names."""
+    namespace = {"resource": resource, "metadata_only": True, "__doc__": f"The metadata of one {resource.qualified}."}
+    made = msgspec.defstruct(
+        f"{resource.kind}Metadata", [], bases=(View,), namespace=namespace, frozen=True, kw_only=True,
+        module=__name__, gc=False,
+    )  # fmt: skip
+    assert issubclass(made, View)
+    return made
 
 
 @cache

@@ -7,7 +7,8 @@ from kaa.meta.resource import Resource
 
 __all__ = [
     "ConfigMap", "Container", "ContainerState", "ContainerStatus", "Endpoints", "EnvVar", "EventView", "Handler",
-    "Namespace", "Node", "Pod", "PodCondition", "PodSpec", "PodStatus", "PriorityClass", "Probe", "Secret", "Service",
+    "Namespace", "Node", "Pod", "PodCondition", "PodSpec", "PodStatus", "PriorityClass", "Probe",
+    "ReplicationController", "Secret", "Service",
     "ServiceAccount", "ServicePortView", "Taint", "Toleration", "Volume", "VolumeMount",
 ]  # fmt: skip
 
@@ -601,6 +602,34 @@ class Service(View, frozen=True):
     resource = Resource("", "v1", "services", "Service", True, "service")
     spec: ServiceSpec = ServiceSpec()
     status: ServiceStatus = ServiceStatus()
+
+
+class ReplicationControllerSpec(Part, frozen=True):
+    """How many pods, of what template."""
+
+    replicas: int = 1
+    min_ready_seconds: int = 0
+    selector: dict[str, str] = {}
+    template: Json = {}
+
+
+class ReplicationControllerStatus(Part, frozen=True):
+    """How many there are."""
+
+    replicas: int = 0
+    fully_labeled_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    observed_generation: int = 0
+    conditions: tuple[PodCondition, ...] = ()
+
+
+class ReplicationController(View, frozen=True):
+    """The older form of a replica set."""
+
+    resource = Resource("", "v1", "replicationcontrollers", "ReplicationController", True, "replicationcontroller")
+    spec: ReplicationControllerSpec = ReplicationControllerSpec()
+    status: ReplicationControllerStatus = ReplicationControllerStatus()
 
 
 class Endpoints(View, frozen=True):
