@@ -187,10 +187,20 @@ def main(openapi: Path, discovery: Path, protobuf: Path, out: Path) -> None:
     messages = json.loads(protobuf.read_text())
     numbers = {message_of(ref): messages[message_of(ref)] for ref in wanted if message_of(ref) in messages}
     for message in messages:  # what the wire needs and OpenAPI does not name
-        if message.startswith(("k8s.io.apimachinery.pkg.runtime.", "k8s.io.apimachinery.pkg.apis.meta.v1.")) or (
-            message.removesuffix("List") in numbers
-        ) or message in {message_of(ref) for ref in SCALARS}:
+        if (
+            message.startswith(("k8s.io.apimachinery.pkg.runtime.", "k8s.io.apimachinery.pkg.apis.meta.v1."))
+            or (message.removesuffix("List") in numbers)
+            or message in {message_of(ref) for ref in SCALARS}
+        ):
             numbers[message] = messages[message]
+    pending = list(numbers)
+    while pending:  # Go structs that are inlined in JSON have messages and no definitions
+        message = pending.pop()
+        for _, _, kind in messages[message].values():
+            name = kind[1:] if kind.startswith(".") else f"{message.rpartition('.')[0]}.{kind}"
+            if name in messages and name not in numbers:
+                numbers[name] = messages[name]
+                pending.append(name)
 
     out.mkdir(parents=True, exist_ok=True)
     write(out / "definitions.json", {ref: every[ref] for ref in sorted(wanted)})

@@ -84,6 +84,7 @@ class Call:
             request.query,
             lambda: request.param("includeObject"),
             self.clock.now,
+            has_protobuf=bool(self.spec.protobuf),
         )
 
     @property

@@ -169,9 +169,9 @@ def _resource(spec: KindSpec) -> Json:
     if spec.categories:
         entry["categories"] = list(spec.categories)
     if spec.storable:
-        entry["storageVersionHash"] = hashlib.sha256(
-            f"{resource.group}/{spec.storage_version}/{resource.kind}".encode()
-        ).hexdigest()[:11] + "="
+        entry["storageVersionHash"] = (
+            hashlib.sha256(f"{resource.group}/{spec.storage_version}/{resource.kind}".encode()).hexdigest()[:11] + "="
+        )
     return entry
 
 

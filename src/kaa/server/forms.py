@@ -1,4 +1,4 @@
-"""How an object leaves: JSON as it is stored, a table, its metadata alone, or YAML; and which of them a client asked for.
+"""How an object leaves: JSON as it is stored, protobuf, a table, its metadata alone, or YAML; and which of them a client asked for.
 
 A form turns entries of the cache into bytes. The JSON form passes on what the cache holds; the others are made when
 asked for.
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import orjson
 
 from kaa.http.api import Response
+from kaa.kinds import protobuf
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server.cache import Cached
@@ -20,6 +21,7 @@ __all__ = ["JSON", "Form", "TableForm", "choose", "render", "render_list", "rend
 Json = dict[str, Any]
 
 JSON_TYPE = "application/json"
+PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 YAML_TYPE = "application/yaml"
 #: A list leaves in pieces of this many objects, so that no piece is large and nothing is joined twice.
 PIECE_OBJECTS = 128
@@ -219,6 +221,41 @@ class TableForm:
         return b'{"cells":%b,"object":%b}' % (cells, PARTIAL.one(spec, cached))
 
 
+class ProtobufForm:
+    """Protobuf in its envelope, for built-in kinds: what clients in Go ask for. Made once per revision."""
+
+    key: Any = "protobuf"
+    content_type = PROTOBUF_TYPE
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """The object in its envelope."""
+        return cached.form(
+            (self.key, spec.resource), lambda entry: self._enveloped(spec, orjson.loads(wire_of(spec, entry)))
+        )
+
+    event = one
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+        """The list message: its metadata, then each item without an envelope."""
+        raw = protobuf.encode_list(metadata, [self._raw(spec, each) for each in objects])
+        return [protobuf.encode_envelope(spec.resource.api_version, spec.resource.list_kind, raw)]
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """An object of any built-in kind, by what it says it is."""
+        return self._enveloped(spec, obj)
+
+    def _raw(self, spec: KindSpec, cached: Cached) -> bytes:
+        return cached.form(("protobuf-raw", spec.resource), lambda entry: protobuf.encode(
+            spec.protobuf, orjson.loads(wire_of(spec, entry))))  # fmt: skip
+
+    def _enveloped(self, spec: KindSpec, obj: Json) -> bytes:
+        kind, api_version = obj.get("kind", spec.kind), obj.get("apiVersion", spec.api_version)
+        message = spec.protobuf
+        if (kind, api_version) != (spec.kind, spec.api_version):
+            message = protobuf.message_of(api_version, kind)
+        return protobuf.encode_envelope(api_version, kind, protobuf.encode(message, obj))
+
+
 def column_definitions(spec: KindSpec) -> list[Json]:
     """The columns of a kind as a table states them."""
     return [
@@ -233,12 +270,12 @@ def column_definitions(spec: KindSpec) -> list[Json]:
     ]
 
 
-JSON, PRETTY, YAML, PARTIAL = JsonForm(), PrettyForm(), YamlForm(), PartialForm()
+JSON, PRETTY, YAML, PARTIAL, PROTOBUF = JsonForm(), PrettyForm(), YamlForm(), PartialForm(), ProtobufForm()
 
 
 @lru_cache(maxsize=512)
 def _wanted(accept: str) -> tuple[str, ...]:
-    """The forms a client accepts, best first: "json", "yaml", "table", "partial". Empty: none that is served."""
+    """The forms a client accepts, best first: "json", "yaml", "protobuf", "table", "partial". Empty: none that is served."""
     found: list[tuple[float, int, str]] = []
     for position, clause in enumerate(accept.split(",")):
         media, *parameters = (part.strip() for part in clause.split(";"))
@@ -251,6 +288,8 @@ def _wanted(accept: str) -> tuple[str, ...]:
             base = "json"
         elif media in ("application/yaml", "application/x-yaml", "text/yaml"):
             base = "yaml"
+        elif media == PROTOBUF_TYPE:
+            base = "protobuf"
         else:
             continue
         shape = values.get("as", "")
@@ -265,10 +304,11 @@ def _wanted(accept: str) -> tuple[str, ...]:
     return tuple(base for _, _, base in sorted(found))
 
 
-SERVED = (JSON_TYPE, YAML_TYPE)
+SERVED = (JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE)
 
 
-def choose(accept: str, query: str, include: Callable[[], str], now: Callable[[], float]) -> Form:
+def choose(accept: str, query: str, include: Callable[[], str], now: Callable[[], float],
+           has_protobuf: bool = True) -> Form:  # fmt: skip
     """The form of the answer. Raises 406 when nothing the client accepts is served.
 
     `query` tells whether `pretty` is worth looking for; `include` reads the `includeObject` parameter.
@@ -276,6 +316,8 @@ def choose(accept: str, query: str, include: Callable[[], str], now: Callable[[]
     if not accept or accept == JSON_TYPE or accept == "*/*":
         return JSON if "pretty=" not in query else PRETTY
     wanted = _wanted(accept)
+    if not has_protobuf:  # custom resources have no messages
+        wanted = tuple(each for each in wanted if each != "protobuf")
     if not wanted:
         raise errors.not_acceptable(SERVED)
     base = wanted[0]
@@ -286,6 +328,8 @@ def choose(accept: str, query: str, include: Callable[[], str], now: Callable[[]
         return TableForm(chosen, now)
     if base == "partial":
         return PARTIAL
+    if base == "protobuf":
+        return PROTOBUF
     if base == "yaml":
         return YAML
     return JSON if "pretty=" not in query else PRETTY

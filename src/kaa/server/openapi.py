@@ -95,7 +95,11 @@ class OpenApi:
     def _tag(self, path: str, group: str, version: str) -> str:
         # The index names each document by a hash of what it is derived from, without making the document.
         specs = sorted(spec.resource.plural for spec in self._registry.of(group, version))
-        return hashlib.sha256(f"{GIT_VERSION} {self._registry.generation} {path} {specs}".encode()).hexdigest()[:32].upper()
+        return (
+            hashlib.sha256(f"{GIT_VERSION} {self._registry.generation} {path} {specs}".encode())
+            .hexdigest()[:32]
+            .upper()
+        )
 
     @staticmethod
     def _path_of(group: str, version: str) -> str:

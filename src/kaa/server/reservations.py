@@ -131,9 +131,7 @@ class ServiceReservations:
                     raise _refuse(new, invalid(path[index] / "nodePort", number, "provided port is not in the valid "
                                   f"range. The range of valid ports is {self._ports[0]}-{self._ports[1]}"))  # fmt: skip
                 if holder is not None and holder != key:
-                    raise _refuse(
-                        new, invalid(path[index] / "nodePort", number, "provided port is already allocated")
-                    )
+                    raise _refuse(new, invalid(path[index] / "nodePort", number, "provided port is already allocated"))
                 if holder is None:
                     self._node_ports[number, protocol] = key
                     taken.append((number, protocol))

@@ -79,7 +79,9 @@ class Reviews:
         kind, name = reference.get("kind", ""), reference.get("name", "")
         plural = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}.get(kind)
         if plural is None:
-            raise errors.bad_request(f"cannot bind token for serviceaccount to object of type {kind}: use Pod, Secret or Node")
+            raise errors.bad_request(
+                f"cannot bind token for serviceaccount to object of type {kind}: use Pod, Secret or Node"
+            )
         spec = call.parts.registry.get("", "v1", plural)
         assert spec is not None
         found = call.objects.get(spec, call.namespace if spec.namespaced else "", name).decode()
@@ -94,7 +96,7 @@ class Reviews:
             return Binding(kind, name, uid), None
         if found["spec"].get("serviceAccountName") != call.info.name:
             raise errors.bad_request(
-                f"cannot bind token for serviceaccount \"{call.info.name}\" to pod running with different serviceaccount name."
+                f'cannot bind token for serviceaccount "{call.info.name}" to pod running with different serviceaccount name.'
             )
         node_name = found["spec"].get("nodeName")
         nodes = call.parts.registry.get("", "v1", "nodes")

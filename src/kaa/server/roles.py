@@ -70,7 +70,11 @@ def _workload_writes() -> list[Rule]:
 
 _EVENTS: Rule = (["create", "patch", "update"], [CORE, "events.k8s.io"], ["events"])
 _LEASES: Rule = (["create", "get", "list", "watch", "update", "patch", "delete"], ["coordination.k8s.io"], ["leases"])
-_REVIEWS: Rule = (["create"], ["authentication.k8s.io", "authorization.k8s.io"], ["tokenreviews", "subjectaccessreviews"])
+_REVIEWS: Rule = (
+    ["create"],
+    ["authentication.k8s.io", "authorization.k8s.io"],
+    ["tokenreviews", "subjectaccessreviews"],
+)
 
 _NODE = _rules(
     _REVIEWS,

@@ -180,5 +180,3 @@ def _no_dial(host: str, port: int, tls: bool) -> Transport:
     from kaa.meta import errors
 
     raise errors.service_unavailable("this server was started without a way to reach nodes")
-
-

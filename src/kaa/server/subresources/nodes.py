@@ -151,10 +151,14 @@ class NodeStreams:
             return await self._pipe(transport, request, path, request.query, call.info.name)
         headers = [(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP]
         try:
-            reply = await transport.stream(request.method, path, query=request.query, headers=headers, body=request.body)
+            reply = await transport.stream(
+                request.method, path, query=request.query, headers=headers, body=request.body
+            )
         except CallError as error:
             await transport.close()
-            raise errors.service_unavailable(f"error trying to reach {call.info.resource} {call.info.name}: {error}") from error
+            raise errors.service_unavailable(
+                f"error trying to reach {call.info.resource} {call.info.name}: {error}"
+            ) from error
         kept = tuple((name, value) for name, value in reply.headers.items()
                      if name not in _HOP_BY_HOP and name != "content-type")  # fmt: skip
 
@@ -192,7 +196,9 @@ class NodeStreams:
         protocol = request.headers.get("upgrade", "")
         if not protocol:
             await transport.close()
-            raise errors.bad_request("Upgrade request required: this subresource is a stream, use kubectl or a WebSocket")
+            raise errors.bad_request(
+                "Upgrade request required: this subresource is a stream, use kubectl or a WebSocket"
+            )
         headers = [
             (name, value)
             for name, value in request.headers.items()
@@ -274,7 +280,9 @@ def _why_not_started(pod: Json, container: str) -> str:
                 name = pod["metadata"]["name"]
                 reason = waiting.get("reason", "")
                 if reason in ("ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull"):
-                    return f'container "{container}" in pod "{name}" is waiting to start: trying and failing to pull image'
+                    return (
+                        f'container "{container}" in pod "{name}" is waiting to start: trying and failing to pull image'
+                    )
                 return f'container "{container}" in pod "{name}" is waiting to start: {reason}'
     return ""
 

@@ -45,7 +45,9 @@ async def bind(call: Call) -> Answer:
             )  # fmt: skip
         if meta.get("deletionTimestamp"):
             raise errors.conflict(
-                call.spec.resource, call.info.name, f"pod {call.info.name} is being deleted, cannot be assigned to a host"
+                call.spec.resource,
+                call.info.name,
+                f"pod {call.info.name} is being deleted, cannot be assigned to a host",
             )
         if spec.get("nodeName"):
             raise errors.conflict(
@@ -181,7 +183,9 @@ async def _spend_budget(call: Call, pod: Json) -> None:
     if not matching:
         return
     if len(matching) > 1:
-        raise errors.internal("This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")
+        raise errors.internal(
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        )
     entry, budget = matching[0]
     status = budget.get("status") or {}
     name = budget["metadata"]["name"]

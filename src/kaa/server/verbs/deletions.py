@@ -154,8 +154,8 @@ def going(call: Call, old: Json, options: DeleteOptions) -> Json | None:
     new = {**old, "metadata": dict(old["metadata"])}
     meta = new["metadata"]
     finalizers = _with_policy(list(meta.get("finalizers") or []), options.propagation)
-    namespace_held = new["kind"] == "Namespace" and new["apiVersion"] == "v1" and (
-        bool(new.get("spec", {}).get("finalizers"))
+    namespace_held = (
+        new["kind"] == "Namespace" and new["apiVersion"] == "v1" and (bool(new.get("spec", {}).get("finalizers")))
     )
     grace = _grace(call, old, options)
     already = meta.get("deletionTimestamp")
@@ -222,7 +222,9 @@ async def delete_collection(call: Call) -> Answer:
     options = read_options(call)
     selection = filter_of(call)
     form = call.form()
-    found = [entry for entry in call.objects.of(call.spec).in_namespace(selection.namespace) if selection.matches(entry)]
+    found = [
+        entry for entry in call.objects.of(call.spec).in_namespace(selection.namespace) if selection.matches(entry)
+    ]
     deleted: list[Cached] = []
     for entry in found:
         try:
@@ -234,5 +236,3 @@ async def delete_collection(call: Call) -> Answer:
         deleted.append(result if isinstance(result, Cached) else entry)
     metadata = {"resourceVersion": str(call.objects.cache.revision)}
     return forms.render_list(form, call.spec, deleted, metadata, call.warning_headers())
-
-

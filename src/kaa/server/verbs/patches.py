@@ -112,7 +112,9 @@ async def _apply(call: Call) -> Answer:
     manager = request.param("fieldManager")
     if not manager:
         raise errors.StatusError(
-            422, "Invalid", 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+            422,
+            "Invalid",
+            'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
         )
     force = request.param("force") in ("true", "1", "True")
     request.headers["content-type"] = "application/yaml"

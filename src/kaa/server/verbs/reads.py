@@ -111,9 +111,7 @@ async def wait_for_revision(call: Call, revision: int) -> None:
         if call.clock.monotonic() >= deadline:
             current = call.objects.cache.revision
             error = errors.timeout(f"Too large resource version: {revision}, current: {current}", 1)
-            error.details["causes"] = [
-                {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
-            ]
+            error.details["causes"] = [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
             raise error
         await call.clock.sleep(0.05)
 
@@ -277,6 +275,7 @@ def _parse_revision(text: str) -> int:
 
 def _check_match(call: Call, text: str, match: str, token: str, limit: int) -> None:
     """The combinations of resourceVersion, its match and continue that make no sense are refused, as in the API."""
+
     def refuse(why: str) -> errors.StatusError:
         return errors.StatusError(422, "Invalid", f"{call.spec.resource.list_kind} is invalid: {why}")
 
@@ -299,5 +298,3 @@ def _check_match(call: Call, text: str, match: str, token: str, limit: int) -> N
         raise errors.bad_request("specifying resource version is not allowed when using continue")
     if call.request.param("sendInitialEvents"):
         raise refuse("sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list")
-
-

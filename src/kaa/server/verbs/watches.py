@@ -11,6 +11,7 @@ import orjson
 
 from kaa.base import ids
 from kaa.http.api import Answer, StreamingResponse, Writer, frame
+from kaa.kinds import protobuf
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server import forms
@@ -70,9 +71,8 @@ def watch(call: Call) -> Answer:
         finally:
             cache.unfollow(watcher)
 
-    return StreamingResponse(run, 200, f"{form.content_type};stream=watch"
-                             if form.content_type != forms.JSON_TYPE else form.content_type,
-                             tuple(call.warning_headers()))  # fmt: skip
+    streamed = form.content_type if form.content_type == forms.JSON_TYPE else f"{form.content_type};stream=watch"
+    return StreamingResponse(run, 200, streamed, tuple(call.warning_headers()))
 
 
 class _Watcher:
@@ -115,12 +115,17 @@ class _Watcher:
         missed = self.cache.since(revision)
         if missed is None:
             status = errors.expired(f"too old resource version: {revision} ({self.cache.floor})").to_status()
-            self.writer.write(orjson.dumps({"type": "ERROR", "object": status}) + b"\n")
+            self.writer.write(self._error(status))
             self.writer.close()
             return
         for change in missed:
             self.notice(change)
         self.cache.follow(self)
+
+    def _error(self, status: Json) -> bytes:
+        if self.form is forms.PROTOBUF:
+            return protobuf.encode_watch_event("ERROR", forms.PROTOBUF.plain(self.spec, status))
+        return orjson.dumps({"type": "ERROR", "object": status}) + b"\n"
 
     def notice(self, change: Change) -> None:
         """A change has become visible: write it, unless it does not concern this watcher."""
@@ -167,6 +172,8 @@ class _Watcher:
             body = self.form.one(self.spec, entry)
         else:
             body = self.form.event(self.spec, entry)
+        if self.form is forms.PROTOBUF:
+            return frame(protobuf.encode_watch_event(kind, body))
         return frame(b'{"type":"%b","object":%b}\n' % (kind.encode(), body.rstrip(b"\n")))
 
     def _bookmark(self, revision: int, annotations: Json | None) -> bytes:
@@ -186,6 +193,8 @@ class _Watcher:
             obj = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
         else:
             obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+        if self.form is forms.PROTOBUF:
+            return protobuf.encode_watch_event("BOOKMARK", forms.PROTOBUF.plain(self.spec, obj))
         return orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n"
 
 

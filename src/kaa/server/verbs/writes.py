@@ -127,15 +127,18 @@ async def update(call: Call) -> Answer:
         raise errors.bad_request(
             f"the name of the object ({meta['name']}) does not match the name on the URL ({info.name})"
         )
-    if spec.allow_create_on_update and not info.subresource and (
-        call.objects.find(spec, call.namespace, info.name) is None
+    if (
+        spec.allow_create_on_update
+        and not info.subresource
+        and (call.objects.find(spec, call.namespace, info.name) is None)
     ):
         return answer(call, await create_object(call, new), 201)
     stated = meta.get("resourceVersion") or ""
     if not stated and not spec.allow_unconditional_update:
         raise errors.invalid(
-            spec.resource, info.name,
-            [problems.invalid(problems.Path("metadata") / "resourceVersion", 0, "must be specified for an update")]
+            spec.resource,
+            info.name,
+            [problems.invalid(problems.Path("metadata") / "resourceVersion", 0, "must be specified for an update")],
         )
     uid = meta.get("uid") or ""
 
