@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-__all__ = ["age", "human_duration", "joined", "since"]
+__all__ = ["age", "human_duration", "joined", "seconds", "since"]
 
 Json = dict[str, Any]
 
@@ -45,10 +45,14 @@ def since(timestamp: str | None, now: float) -> str:
     if not timestamp:
         return "<unknown>"
     try:
-        at = datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp()
+        return human_duration(now - seconds(timestamp))
     except ValueError:
         return "<unknown>"
-    return human_duration(now - at)
+
+
+def seconds(timestamp: str) -> float:
+    """A time of the API as seconds since the epoch. Raises ValueError."""
+    return datetime.fromisoformat(timestamp.replace("Z", "+00:00")).timestamp()
 
 
 def age(obj: Json, now: float) -> str:

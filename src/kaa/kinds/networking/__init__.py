@@ -1,0 +1,1 @@
+"""Rules of the networking group: ingresses, network policies, address ranges."""

@@ -1,0 +1,1 @@
+"""Rules of the RBAC group: roles and bindings."""

@@ -1,0 +1,1 @@
+"""Rules of storage: volumes, the claims on them, their classes and drivers."""
