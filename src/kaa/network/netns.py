@@ -122,7 +122,11 @@ class Netns:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             made = socket.socket(family, kind)
             try:
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if kind == socket.SOCK_STREAM:
+                    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                # The address may come later: a bridge gets its own with the first pod.
+                level, option = (socket.IPPROTO_IPV6, 78) if family == socket.AF_INET6 else (socket.IPPROTO_IP, 15)
+                made.setsockopt(level, option, 1)
                 if family == socket.AF_INET6:
                     made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 made.bind((address, port))
