@@ -172,10 +172,11 @@ async def test_active_deadline(tmp_path: Path) -> None:
 
 
 async def test_image_pull_failure_then_back_off(tmp_path: Path) -> None:
+    from kaa.kubelet.cri import api
     from kaa.simulated.runtime import SimulatedRuntime, SimulatedSettings
 
     runtime = SimulatedRuntime(SimulatedSettings(images_present=False))
-    runtime.faults.fail("pull_image", "no such image")
+    runtime.faults.inject("pull_image", api.ImagePullFailed("no such image"), times=9)
     async with world(tmp_path, runtime) as w:
         await w.create("web", containers=[web()])
         obj = await w.until("web", waiting("web", "ImagePullBackOff"))

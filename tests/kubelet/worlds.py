@@ -112,6 +112,12 @@ class World:
     async def delete(self, name: str, **options: Any) -> None:
         await self.client.delete(Pod.resource, name, namespace="default", **options)
 
+    async def settled_runtime(self) -> None:
+        """Until nothing is left at the runtime."""
+        async with asyncio.timeout(20):
+            while await self.runtime.list_sandboxes() or await self.runtime.list_containers():
+                await asyncio.sleep(0.05)
+
     async def settled(self, condition: Callable[[], Any], seconds: float = 10) -> None:
         """Until something of ours holds."""
         async with asyncio.timeout(seconds):
@@ -145,11 +151,15 @@ async def world(directory: Path, runtime: api.Runtime | None = None, **options: 
 
 async def ensure_account(client: Client) -> None:
     """What controllers would have made."""
-    from kaa.kinds.views import Namespace, ServiceAccount
+    from kaa.kinds.views import ConfigMap, Namespace, ServiceAccount
 
     for resource, obj in (
         (Namespace.resource, {"metadata": {"name": "kube-node-lease"}}),
         (ServiceAccount.resource, {"metadata": {"name": "default", "namespace": "default"}}),
+        (
+            ConfigMap.resource,
+            {"metadata": {"name": "kube-root-ca.crt", "namespace": "default"}, "data": {"ca.crt": "-"}},
+        ),
     ):
         try:
             await client.create(resource, obj)
