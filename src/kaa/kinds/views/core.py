@@ -302,6 +302,7 @@ class PodSpec(Part, frozen=True):
     enable_service_links: bool = True
     overhead: dict[str, str | int | float] = {}
     resources: ResourceRequirements | None = None
+    resource_claims: tuple[Json, ...] = ()
     topology_spread_constraints: tuple[TopologySpreadConstraint, ...] = ()
     os: NamedPart | None = None
 
