@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections import Counter
 
 import pytest
@@ -213,15 +214,41 @@ def test_pods_leave_the_cluster_as_the_node(world, backend):
 
 
 def test_udp_flows_follow_their_endpoint(world, backend):
-    dns = service("dns", ports=[{"port": 53, "protocol": "UDP"}])
+    dns = service("dns", type="NodePort", ports=[{"port": 53, "nodePort": 30053, "protocol": "UDP"}])
     ports = [{"name": "", "port": 8080, "protocol": "UDP"}]
     serve(backend, dns, piece("dns", endpoint(A), ports=ports))
-    made = world.client.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-    made.settimeout(2)
-    with made:
-        assert ask_udp(made, "10.96.0.100", 53) == "a"
-        serve(backend, dns, piece("dns", endpoint(B), ports=ports))
-        assert ask_udp(made, "10.96.0.100", 53) == "b"
+    # Each address has flows of its own to forget, whether or not there are any to the others.
+    for address, port in (("10.96.0.100", 53), (NODE, 30053)):
+        serve(backend, dns, piece("dns", endpoint(A), ports=ports))
+        made = world.client.call(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        made.settimeout(2)
+        with made:
+            assert ask_udp(made, address, port) == "a"
+            serve(backend, dns, piece("dns", endpoint(B), ports=ports))
+            assert ask_udp(made, address, port) == "b"
+
+
+def test_no_connection_fails_while_rules_are_replaced(world, backend):
+    serve(backend, service("web"), both())
+    failed: list[BaseException] = []
+    done = threading.Event()
+
+    def knock():
+        while not done.is_set():
+            try:
+                get(world.client, "10.96.0.100", 80, timeout=0.9)
+            except OSError as error:
+                failed.append(error)
+
+    knocking = threading.Thread(target=knock)
+    knocking.start()
+    for i in range(5):
+        again = type(backend).probed(backend.settings)
+        serve(again, service("web"), both())
+        serve(again, service("web"), both(), service(f"other-{i}", ip=f"10.96.2.{i}"))
+    done.set()
+    knocking.join()
+    assert failed == []
 
 
 def test_a_running_connection_survives_a_restart_and_foreign_damage_is_mended(world, backend):
