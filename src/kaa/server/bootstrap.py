@@ -54,6 +54,9 @@ def _kubernetes_service(service_cidr: str, advertise: str, port: int) -> Iterato
         },
         (),
     )
+    if ipaddress.ip_address(advertise).is_loopback:
+        # Nobody but this machine can reach such a server, and endpoints may not be loopback addresses.
+        return
     skip_mirror = {"endpointslice.kubernetes.io/skip-mirror": "true"}
     yield (
         {
