@@ -36,18 +36,20 @@ class Path:
         self._parent = parent
 
     def __truediv__(self, field: str) -> "Path":
-        return Path(f".{field}" if self._text or self._parent else field, self)
+        return Path(field, self)
 
     def __getitem__(self, key: int | str) -> "Path":
         return Path(f"[{key}]", self)
 
     def __str__(self) -> str:
-        parts = []
+        # Validation makes many paths and shows few: the dots are put in here.
+        parts: list[str] = []
         at: Path | None = self
         while at is not None:
-            parts.append(at._text)
+            if at._text:
+                parts.append(at._text if at._text[0] == "[" else f".{at._text}")
             at = at._parent
-        return "".join(reversed(parts)) or "<nil>"
+        return "".join(reversed(parts)).removeprefix(".") or "<nil>"
 
     def __repr__(self) -> str:
         return f"Path({str(self)!r})"

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from kaa.kinds import checks
+from kaa.kinds.core.environment import validate_env, validate_env_from
+from kaa.kinds.core.probes import LIFECYCLE_HANDLERS, validate_handler, validate_probe
 from kaa.meta import names, quantity
 from kaa.meta.problems import (
     Path,
@@ -24,26 +26,7 @@ Json = dict[str, Any]
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
-LIFECYCLE_HANDLERS = ("exec", "httpGet", "tcpSocket", "sleep")
 STANDARD_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
-#: Field paths an environment variable may read.
-FIELD_PATHS = frozenset(
-    {
-        "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName",
-        "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs",
-    }
-)  # fmt: skip
-VOLUME_FIELD_PATHS = frozenset(
-    {"metadata.name", "metadata.namespace", "metadata.labels", "metadata.annotations", "metadata.uid"}
-)
-#: Container resources an environment variable may read.
-RESOURCE_FIELDS = frozenset(
-    {
-        "limits.cpu", "limits.memory", "limits.ephemeral-storage",
-        "requests.cpu", "requests.memory", "requests.ephemeral-storage",
-    }
-)  # fmt: skip
 
 
 def validate_containers(
@@ -69,7 +52,9 @@ def validate_containers(
             if init and not sidecar:
                 yield forbidden_field(here / name, "may not be set for init containers without restartPolicy=Always")
             else:
-                yield from _probe(probe, here / name, once=name != "readinessProbe", readiness=name == "readinessProbe")
+                yield from validate_probe(
+                    probe, here / name, once=name != "readinessProbe", readiness=name == "readinessProbe"
+                )
         lifecycle = container.get("lifecycle")
         if lifecycle:
             if init and not sidecar:
@@ -79,7 +64,7 @@ def validate_containers(
             else:
                 for name in ("postStart", "preStop"):
                     if lifecycle.get(name) is not None:
-                        yield from _handler(lifecycle[name], here / "lifecycle" / name, LIFECYCLE_HANDLERS)
+                        yield from validate_handler(lifecycle[name], here / "lifecycle" / name, LIFECYCLE_HANDLERS)
         for place, port in enumerate(container.get("ports") or ()):
             number = port.get("hostPort")
             if not number:
@@ -141,10 +126,10 @@ def _common(container: Json, here: Path, volumes: Mapping[str, Json], taken: set
         yield from _ports(ports, here / "ports")
     variables = container.get("env")
     if variables:
-        yield from _env(variables, here / "env")
+        yield from validate_env(variables, here / "env")
     sources = container.get("envFrom")
     if sources:
-        yield from _env_from(sources, here / "envFrom")
+        yield from validate_env_from(sources, here / "envFrom")
     mounts = container.get("volumeMounts")
     if mounts:
         yield from _mounts(mounts, here / "volumeMounts", volumes)
@@ -155,6 +140,10 @@ def _common(container: Json, here: Path, volumes: Mapping[str, Json], taken: set
     resources = container.get("resources")
     if resources:
         yield from validate_resources(resources, here / "resources")
+    for at, policy in enumerate(container.get("resizePolicy") or ()):
+        where = (here / "resizePolicy")[at]
+        yield from checks.one_of(policy, "resourceName", ("cpu", "memory"), where, needed=True)
+        yield from checks.one_of(policy, "restartPolicy", ("NotRequired", "RestartContainer"), where, needed=True)
     context = container.get("securityContext")
     if context:
         yield from _security(context, here / "securityContext")
@@ -183,96 +172,6 @@ def _ports(ports: list[Json], path: Path) -> Iterator[Problem]:
             for wrong in names.port_number(port["hostPort"]):
                 yield invalid(here / "hostPort", port["hostPort"], wrong)
         yield from checks.one_of(port, "protocol", PROTOCOLS, here, needed=True)
-
-
-_ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
-
-
-def _env(variables: list[Json], path: Path) -> Iterator[Problem]:
-    for at, variable in enumerate(variables):
-        name = variable.get("name", "")
-        if not name:
-            yield required(path[at] / "name")
-        else:
-            for wrong in names.env_var_name_relaxed(name):
-                yield invalid(path[at] / "name", name, wrong)
-        source = variable.get("valueFrom")
-        if source is None:
-            continue
-        here = path[at] / "valueFrom"
-        given = [each for each in _ENV_SOURCES if source.get(each) is not None]
-        if not given:
-            yield invalid(
-                here,
-                "",
-                "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or "
-                "`fileKeyRef`",
-            )
-        elif variable.get("value"):
-            yield invalid(here, "", "may not be specified when `value` is not empty")
-        elif len(given) > 1:
-            yield invalid(here, "", "may not have more than one field specified at a time")
-        if "fieldRef" in source:
-            yield from validate_field_ref(source["fieldRef"], here / "fieldRef", FIELD_PATHS)
-        if "resourceFieldRef" in source:
-            yield from _resource_ref(source["resourceFieldRef"], here / "resourceFieldRef", volume=False)
-        for each in ("configMapKeyRef", "secretKeyRef"):
-            reference = source.get(each)
-            if reference is not None:
-                if not reference.get("name"):
-                    yield required(here / each / "name")
-                key = reference.get("key", "")
-                if not key:
-                    yield required(here / each / "key")
-                else:
-                    for wrong in names.config_map_key(key):
-                        yield invalid(here / each / "key", key, wrong)
-
-
-def validate_field_ref(reference: Json, path: Path, allowed: frozenset[str]) -> Iterator[Problem]:
-    """A field of the pod, by path; labels and annotations may be named with a key."""
-    if not reference.get("apiVersion"):
-        yield required(path / "apiVersion")
-        return
-    field = reference.get("fieldPath", "")
-    if not field:
-        yield required(path / "fieldPath")
-        return
-    base, bracket, rest = field.partition("['")
-    if bracket and rest.endswith("']") and base in ("metadata.labels", "metadata.annotations"):
-        key = rest[:-2]
-        for wrong in names.qualified_name(key.lower() if base == "metadata.annotations" else key):
-            yield invalid(path, field, wrong)
-    elif field not in FIELD_PATHS | VOLUME_FIELD_PATHS:
-        yield invalid(path / "fieldPath", field, f"error converting fieldPath: field label not supported: {field}")
-    elif field not in allowed:
-        yield not_supported(path / "fieldPath", field, allowed)
-
-
-def _resource_ref(reference: Json, path: Path, *, volume: bool) -> Iterator[Problem]:
-    if volume and not reference.get("containerName"):
-        yield required(path / "containerName")
-    name = reference.get("resource", "")
-    if not name:
-        yield required(path / "resource")
-    elif name not in RESOURCE_FIELDS and not name.startswith(("limits.hugepages-", "requests.hugepages-")):
-        yield not_supported(path / "resource", name, RESOURCE_FIELDS)
-
-
-def _env_from(sources: list[Json], path: Path) -> Iterator[Problem]:
-    for at, source in enumerate(sources):
-        here = path[at]
-        if source.get("prefix"):
-            for wrong in names.env_var_name_relaxed(source["prefix"]):
-                yield invalid(here / "prefix", source["prefix"], wrong)
-        given = [each for each in ("configMapRef", "secretRef") if source.get(each) is not None]
-        for each in given:
-            if not source[each].get("name"):
-                yield required(here / each / "name")
-        if not given:
-            yield invalid(here, "", "must specify one of: `configMapRef` or `secretRef`")
-        elif len(given) > 1:
-            yield invalid(here, "", "may not have more than one field specified at a time")
 
 
 def _mounts(mounts: list[Json], path: Path, volumes: Mapping[str, Json]) -> Iterator[Problem]:
@@ -335,53 +234,6 @@ def _devices(devices: list[Json], path: Path, volumes: Mapping[str, Json], mount
         seen.add(point)
         if name in mounted:
             yield invalid(here / "name", name, "must not already exist in volumeMounts")
-
-
-def _probe(probe: Json, path: Path, *, once: bool, readiness: bool) -> Iterator[Problem]:
-    yield from _handler(probe, path, HANDLERS)
-    for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        yield from checks.non_negative(probe, name, path)
-    grace = probe.get("terminationGracePeriodSeconds")
-    if grace is not None:
-        if readiness:
-            yield invalid(path / "terminationGracePeriodSeconds", grace, "must not be set for readinessProbes")
-        elif grace <= 0:
-            yield invalid(path / "terminationGracePeriodSeconds", grace, "must be greater than 0")
-    if once and probe.get("successThreshold", 1) != 1:
-        yield invalid(path / "successThreshold", probe["successThreshold"], "must be 1")
-
-
-def _handler(handler: Json, path: Path, kinds: tuple[str, ...]) -> Iterator[Problem]:
-    given = 0
-    for kind in kinds:
-        found = handler.get(kind)
-        if found is None:
-            continue
-        if given:
-            yield forbidden_field(path / kind, "may not specify more than 1 handler type")
-            continue
-        given += 1
-        if kind == "exec":
-            if not found.get("command"):
-                yield required(path / "exec" / "command")
-        elif kind == "httpGet":
-            if not found.get("path"):
-                yield required(path / "httpGet" / "path")
-            yield from checks.port_name_or_number(found.get("port", 0), path / "httpGet" / "port")
-            yield from checks.one_of(found, "scheme", ("HTTP", "HTTPS"), path / "httpGet", needed=True)
-            for at, header in enumerate(found.get("httpHeaders") or ()):
-                for wrong in names.http_header_name(header.get("name", "")):
-                    where = (path / "httpGet" / "httpHeaders")[at]
-                    yield invalid(where / "name", header.get("name", ""), wrong)
-        elif kind == "tcpSocket":
-            yield from checks.port_name_or_number(found.get("port", 0), path / "tcpSocket" / "port")
-        elif kind == "grpc":
-            for wrong in names.port_number(found.get("port", 0)):
-                yield invalid(path / "grpc" / "port", found.get("port", 0), wrong)
-        elif kind == "sleep" and found.get("seconds", 0) < 0:
-            yield invalid(path / "sleep" / "seconds", found.get("seconds"), "must be greater than or equal to 0")
-    if not given:
-        yield required(path, "must specify a handler type")
 
 
 def _security(context: Json, path: Path) -> Iterator[Problem]:

@@ -68,9 +68,9 @@ def _prepare_update(new: Json, old: Json) -> None:
             value = known.get(port.get("name", ""), 0)
             if not port.get("nodePort") and value and value not in used:
                 port["nodePort"] = value
-    if _wants_health_port(spec) and _wants_health_port(was) and not spec.get("healthCheckNodePort"):
-        if was.get("healthCheckNodePort"):
-            spec["healthCheckNodePort"] = was["healthCheckNodePort"]
+    kept = was.get("healthCheckNodePort")
+    if kept and not spec.get("healthCheckNodePort") and _wants_health_port(spec) and _wants_health_port(was):
+        spec["healthCheckNodePort"] = kept
     if kind != before:
         _drop_dependents(spec, was, str(kind))
 
@@ -244,9 +244,9 @@ def _validate_update(new: Json, old: Json) -> Iterator[Problem]:
             yield invalid((_SPEC / "clusterIPs")[0], ours, "may not change once set")
     if was.get("ipFamilies") and spec.get("ipFamilies") and was["ipFamilies"][0] != spec["ipFamilies"][0]:
         yield invalid((_SPEC / "ipFamilies")[0], spec["ipFamilies"], "may not change once set")
-    if spec.get("type") == was.get("type") == "LoadBalancer":
-        if spec.get("loadBalancerClass") != was.get("loadBalancerClass"):
-            yield invalid(_SPEC / "loadBalancerClass", spec.get("loadBalancerClass"), "may not change once set")
+    balanced = spec.get("type") == was.get("type") == "LoadBalancer"
+    if balanced and spec.get("loadBalancerClass") != was.get("loadBalancerClass"):
+        yield invalid(_SPEC / "loadBalancerClass", spec.get("loadBalancerClass"), "may not change once set")
 
 
 def _ports_text(ports: list[Json]) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kaa.kinds import checks
-from kaa.kinds.core.containers import VOLUME_FIELD_PATHS, local_path, validate_field_ref
+from kaa.kinds.core.containers import local_path
+from kaa.kinds.core.environment import VOLUME_FIELD_PATHS, validate_field_ref
 from kaa.meta import names, quantity
 from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, required
 
