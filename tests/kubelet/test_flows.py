@@ -1,17 +1,8 @@
 """What becomes of pods: transcripts against a real API server, with a simulated runtime."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
-_spec = importlib.util.spec_from_file_location("kubelet_worlds", Path(__file__).with_name("worlds.py"))
-assert _spec is not None and _spec.loader is not None
-worlds = sys.modules.setdefault("kubelet_worlds", importlib.util.module_from_spec(_spec))
-if not hasattr(worlds, "world"):
-    _spec.loader.exec_module(worlds)
-world, web, ready, phase, state_of, waiting = (
-    worlds.world, worlds.web, worlds.ready, worlds.phase, worlds.state_of, worlds.waiting,
-)  # fmt: skip
+from tests.kubelet.worlds import NODE, phase, ready, state_of, waiting, web, world
 
 
 async def test_a_pod_runs_and_is_deleted(tmp_path: Path) -> None:
@@ -242,10 +233,10 @@ async def test_node_is_registered_and_its_lease_kept(tmp_path: Path) -> None:
     from kaa.kinds.views import Lease, Node
 
     async with world(tmp_path, capacity={"cpu": "7"}) as w:
-        node = await w.client.get_json(Node.resource, worlds.NODE)
+        node = await w.client.get_json(Node.resource, NODE)
         assert node["status"]["capacity"]["cpu"] == "7"
         ready_condition = next(c for c in node["status"]["conditions"] if c["type"] == "Ready")
         assert ready_condition["message"] == "kubelet is posting ready status"
-        assert node["metadata"]["labels"]["kubernetes.io/hostname"] == worlds.NODE
-        lease = await w.client.get_json(Lease.resource, worlds.NODE, "kube-node-lease")
-        assert lease["spec"]["holderIdentity"] == worlds.NODE
+        assert node["metadata"]["labels"]["kubernetes.io/hostname"] == NODE
+        lease = await w.client.get_json(Lease.resource, NODE, "kube-node-lease")
+        assert lease["spec"]["holderIdentity"] == NODE

@@ -1,8 +1,6 @@
 """The kubelet with real containers: what only a kernel and containerd can show."""
 
 import asyncio
-import importlib.util
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -11,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kubelet.worlds import phase, ready, state_of, waiting, world
 
 from kaa.cluster.preflight import preflight
 from kaa.http.inprocess import InProcess
@@ -18,13 +17,6 @@ from kaa.http.websocket import connect
 from kaa.kubelet.cri.grpc import GrpcRuntime
 from kaa.kubelet.server import NodeServer
 from kaa.testing.real_node import real_node
-
-_spec = importlib.util.spec_from_file_location("kubelet_worlds", Path(__file__).with_name("worlds.py"))
-assert _spec is not None and _spec.loader is not None
-worlds = sys.modules.setdefault("kubelet_worlds", importlib.util.module_from_spec(_spec))
-if not hasattr(worlds, "world"):
-    _spec.loader.exec_module(worlds)
-ready, phase, state_of = worlds.ready, worlds.phase, worlds.state_of
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +32,7 @@ async def real() -> AsyncIterator[Any]:
         runtime = GrpcRuntime(node.containerd.socket)
         stack.push_async_callback(runtime.close)
         w = await stack.enter_async_context(
-            worlds.world(
+            world(
                 directory, runtime, manage_cgroups=True, manage_mounts=True, cgroup_root=node.cgroup_root,
                 prefer_local_images=True,
             )
@@ -208,7 +200,8 @@ async def test_ends_and_restarts() -> None:
         await w.create(
             "loop", containers=[shell("sleep 0.3; exit 1", terminationMessagePolicy="FallbackToLogsOnError")]
         )
-        await w.until("loop", worlds.waiting("web", "CrashLoopBackOff"), seconds=30)
+        obj = await w.until("loop", waiting("web", "CrashLoopBackOff"), seconds=30)
+        assert state_of(obj, "web")["lastState"]["terminated"]["message"] == "last words\n"
 
         await w.create("none", containers=[{"name": "web", "image": "busybox", "command": ["/nope"]}])
         await w.until("none", lambda o: "lastState" in str(o) and state_of(o, "web")["lastState"], seconds=30)
