@@ -54,7 +54,7 @@ async def test_one_leads_renews_and_hands_over_on_a_clean_stop() -> None:
     assert spec["acquireTime"] < spec["renewTime"]
     assert b.elector.leader == "a"
     await a.stop()
-    assert not a.acting and lease(server)["holderIdentity"] == ""
+    assert not a.acting and "holderIdentity" not in lease(server)
     await clock.advance(3)
     assert b.acting and lease(server)["leaseTransitions"] == 1
     await b.stop()
@@ -118,7 +118,7 @@ async def test_work_that_ends_ends_the_leadership() -> None:
 
     with pytest.raises(RuntimeError, match="a controller failed"):
         await elector.run(fail)
-    assert lease(server)["holderIdentity"] == "" and not elector.leading
+    assert "holderIdentity" not in lease(server) and not elector.leading
 
 
 def test_impossible_times_are_refused() -> None:

@@ -206,7 +206,8 @@ class LeaderElector:
         if lease is None or self._holder(lease) != self.election.identity:
             return
         now = format_micro(self._clock.now())
-        spec = {**lease["spec"], "holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": now, "acquireTime": now}
+        spec = {**lease["spec"], "leaseDurationSeconds": 1, "renewTime": now, "acquireTime": now}
+        del spec["holderIdentity"]  # an empty one is refused
         try:
             async with asyncio.timeout(_RELEASE_SECONDS):
                 self._saw(await self._client.update(Lease.resource, {**lease, "spec": spec}), self._clock.monotonic())
