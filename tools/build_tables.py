@@ -14,6 +14,7 @@ Stable versions only. The files written:
 - `kinds.json`: "group/version/Kind" -> definition.
 - `resources.json`: groups in the order of discovery, their versions, and what each serves.
 - `protobuf.json`: message -> field -> [number, label, type].
+- `served.txt` (beside the tests): what the registry must serve, a line each.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def message_of(ref: str) -> str:
     return "k8s.io." + name.replace("kube-aggregator", "kube_aggregator")
 
 
-def main(openapi: Path, discovery: Path, protobuf: Path, out: Path) -> None:
+def main(openapi: Path, discovery: Path, protobuf: Path, out: Path, served: Path | None = None) -> None:
     """Read the documents, write the tables."""
     nodes = json.loads((openapi / "swagger.json").read_text())["definitions"]
     published: Json = {}
@@ -207,6 +208,24 @@ def main(openapi: Path, discovery: Path, protobuf: Path, out: Path) -> None:
     write(out / "kinds.json", dict(sorted(by_kind.items())))
     write(out / "resources.json", groups_of(discovery))
     write(out / "protobuf.json", dict(sorted(numbers.items())))
+    if served is not None:
+        served.write_text("\n".join(served_lines(discovery)) + "\n")
+        print(f"{served}: {served.stat().st_size} bytes")
+
+
+def served_lines(discovery: Path) -> list[str]:
+    """`group/version plural Kind scope subresources`, one line each, straight from the documents: what tests compare
+    the registry with."""
+    lines = []
+    for path in sorted(discovery.glob("api*.json")):
+        document = json.loads(path.read_text())
+        version = document.get("groupVersion", "")
+        if document.get("kind") != "APIResourceList" or not STABLE.match(version.rpartition("/")[2]):
+            continue
+        for each in document["resources"]:
+            scope = "namespaced" if each["namespaced"] else "cluster"
+            lines.append(f"{version} {each['name']} {each['kind']} {scope} {','.join(sorted(each['verbs']))}")
+    return sorted(lines)
 
 
 def write(path: Path, value: Any) -> None:
@@ -226,5 +245,12 @@ def write(path: Path, value: Any) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 4:
         sys.exit(__doc__)
-    target = Path(sys.argv[4]) if len(sys.argv) > 4 else Path(__file__).parent.parent / "src/kaa/kinds/data"
-    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), target)
+    root = Path(__file__).parent.parent
+    elsewhere = Path(sys.argv[4]) if len(sys.argv) > 4 else None
+    main(
+        Path(sys.argv[1]),
+        Path(sys.argv[2]),
+        Path(sys.argv[3]),
+        elsewhere or root / "src/kaa/kinds/data",
+        (elsewhere or root / "tests/kinds") / "served.txt",
+    )

@@ -5,6 +5,9 @@ Every hook is pure and works on plain JSON objects in the kind's own version. Th
     create:  decode -> default -> [admission] -> prepare_create -> validate_create
     update:  decode -> default -> [admission] -> prepare_update -> validate -> validate_update
     status:  decode -> default -> [admission] -> prepare_status -> validate_status
+    others:  decode -> default -> [admission] -> prepare_subresource -> validate_subresource
+
+Before prepare_create the server has set what is the server's: name, namespace, uid, creationTimestamp.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ __all__ = [
     "KindSpec",
     "Rules",
     "SubresourceSpec",
+    "Subwrite",
 ]
 
 Json = dict[str, Any]
@@ -74,6 +78,16 @@ class Conversion:
 
 
 @dataclass(frozen=True)
+class Subwrite:
+    """A write through a subresource whose body is the object itself (`ephemeralcontainers`, `finalize`, ...)."""
+
+    #: Keep of the new object what this subresource may change, in place; all else becomes the old one's.
+    prepare: Callable[[Json, Json], None]
+    #: Problems of the change, instead of those of an update.
+    validate: Callable[[Json, Json], Iterator[Problem]] | None = None
+
+
+@dataclass(frozen=True)
 class Rules:
     """What one kind says beyond its tables. Every hook is optional; the generic behaviour runs first where both act."""
 
@@ -88,6 +102,8 @@ class Rules:
     validate_create: Callable[[Json], Iterator[Problem]] | None = None
     validate_update: Callable[[Json, Json], Iterator[Problem]] | None = None
     validate_status: Callable[[Json, Json], Iterator[Problem]] | None = None
+    #: Other subresources written with the whole object, by name.
+    subwrites: Mapping[str, Subwrite] = field(default_factory=dict)
     #: `(object, old object or None)` -> texts of Warning headers.
     warnings: Callable[[Json, Json | None], Iterable[str]] | None = None
     #: What is wrong with a name; sentences to follow the value.
@@ -331,6 +347,22 @@ class KindSpec:
         yield from metadata.validate_update(new, old)
         if self.rules.validate_status is not None:
             yield from self.rules.validate_status(new, old)
+
+    def prepare_subresource(self, name: str, new: Json, old: Json) -> bool:
+        """Prepare a write through another subresource; False where this kind knows no rules for it."""
+        found = self.rules.subwrites.get(name)
+        if found is None:
+            return False
+        found.prepare(new, old)
+        self._bump(new, old)
+        return True
+
+    def validate_subresource(self, name: str, new: Json, old: Json) -> Iterator[Problem]:
+        """Every problem of a write through another subresource; call after `prepare_subresource`."""
+        yield from metadata.validate_update(new, old)
+        found = self.rules.subwrites.get(name)
+        if found is not None and found.validate is not None:
+            yield from found.validate(new, old)
 
     def warnings(self, obj: Json, old: Json | None) -> list[str]:
         """Texts for Warning headers."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds import printing
-from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
+from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules, Subwrite
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, invalid
 
@@ -40,6 +40,14 @@ def _prepare_update(new: Json, old: Json) -> None:
         new["spec"].pop("finalizers", None)
 
 
+def _finalize(new: Json, old: Json) -> None:
+    """The finalize subresource changes the finalizers of the spec, and nothing else of it."""
+    finalizers = (new.get("spec") or {}).get("finalizers")
+    new["spec"] = {"finalizers": finalizers} if finalizers else {}
+    if "status" in old:
+        new["status"] = old["status"]
+
+
 def _validate(obj: Json) -> Iterator[Problem]:
     path = Path() / "spec" / "finalizers"
     for at, each in enumerate((obj.get("spec") or {}).get("finalizers") or ()):
@@ -69,6 +77,7 @@ RULES = Rules(
     prepare_update=_prepare_update,
     validate=_validate,
     validate_status=_validate_status,
+    subwrites={"finalize": Subwrite(_finalize)},
     name_check=names.dns1123_label,
     selectable={"status.phase": _phase, "name": lambda obj: str(obj.get("metadata", {}).get("name", ""))},
     columns=(NAME_COLUMN, Column("Status"), AGE_COLUMN),

@@ -11,11 +11,12 @@ from kaa.kinds import printing
 from kaa.kinds.core.podcheck import validate_spec
 from kaa.kinds.core.podrow import pod_row
 from kaa.kinds.core.podspec import default_pod, default_spec
+from kaa.kinds.core.podsub import SUBWRITES
+from kaa.kinds.core.quality import quality_of_service
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
-from kaa.meta import quantity
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid
 
-__all__ = ["RULES", "quality_of_service"]
+__all__ = ["RULES"]
 
 Json = dict[str, Any]
 _SPEC = Path() / "spec"
@@ -52,37 +53,6 @@ def _prepare_status(new: Json, old: Json) -> None:
     status, before = new.setdefault("status", {}), old.get("status", {})
     if not status.get("qosClass") and before.get("qosClass"):
         status["qosClass"] = before["qosClass"]
-
-
-def quality_of_service(spec: Json) -> str:
-    """`Guaranteed` where every container limits CPU and memory to what it requests, `BestEffort` where none says
-    anything, else `Burstable`. Pod-level resources decide alone where they are set."""
-    whole = spec.get("resources")
-    if whole and (whole.get("requests") or whole.get("limits")):
-        groups = [whole]
-    else:
-        groups = [
-            container.get("resources") or {}
-            for container in (spec.get("containers") or []) + (spec.get("initContainers") or [])
-        ]
-    anything = False
-    guaranteed = True
-    for each in groups:
-        requests, limits = each.get("requests") or {}, each.get("limits") or {}
-        for name in ("cpu", "memory"):
-            asked, limit = requests.get(name), limits.get(name)
-            asked_some = asked is not None and quantity.parse(asked).nano > 0
-            limited = limit is not None and quantity.parse(limit).nano > 0
-            anything = anything or asked_some or limited
-            if (
-                limit is None
-                or not limited
-                or (asked and asked_some and quantity.parse(asked) != quantity.parse(limit))
-            ):
-                guaranteed = False
-    if not anything:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
 
 
 def _validate(pod: Json) -> Iterator[Problem]:
@@ -290,6 +260,7 @@ RULES = Rules(
     validate_create=_validate_create,
     validate_update=_validate_update,
     validate_status=_validate_status,
+    subwrites=SUBWRITES,
     warnings=_warnings,
     selectable=SELECTABLE,
     columns=COLUMNS,

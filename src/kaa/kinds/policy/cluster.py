@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kaa.kinds import checks, printing
@@ -10,7 +10,7 @@ from kaa.kinds.policy.row import name as _name
 from kaa.kinds.policy.row import row as _row
 from kaa.kinds.policy.row import spec as _spec
 from kaa.kinds.policy.row import status as _status
-from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
+from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules, Subwrite
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
 
@@ -143,6 +143,33 @@ def _csr_update(new: Json, old: Json) -> None:
     new["spec"] = old.get("spec", {})
 
 
+_DECISIONS = ("Approved", "Denied")
+
+
+def _csr_status(new: Json, old: Json) -> None:
+    # Decisions are the approval subresource's: a status write keeps the old ones.
+    _conditions(new, old, lambda kind: kind not in _DECISIONS)
+
+
+def _csr_approval(new: Json, old: Json) -> None:
+    asked = new.get("status") or {}
+    new["spec"] = old.get("spec", {})
+    new["status"] = {**(old.get("status") or {})}
+    if "conditions" in asked:
+        new["status"]["conditions"] = asked["conditions"]
+    _conditions(new, old, lambda kind: kind in _DECISIONS)
+
+
+def _conditions(new: Json, old: Json, ours: Callable[[str], bool]) -> None:
+    """Conditions of the kinds that are `ours` from the new object, the others from the old one."""
+    status = new.setdefault("status", {})
+    kept = [each for each in (old.get("status") or {}).get("conditions") or () if not ours(each.get("type", ""))]
+    asked = [each for each in status.get("conditions") or () if ours(each.get("type", ""))]
+    status.pop("conditions", None)
+    if kept + asked:
+        status["conditions"] = kept + asked
+
+
 def _csr_word(obj: Json) -> str:
     found = {each.get("type") for each in _status(obj).get("conditions") or ()}
     words = ["Denied" if "Denied" in found else "Approved" if "Approved" in found else "Pending"]
@@ -169,6 +196,8 @@ def _csr_cells(obj: Json, now: float) -> list[Any]:
 CSR = Rules(
     validate=_csr_validate,
     prepare_update=_csr_update,
+    prepare_status=_csr_status,
+    subwrites={"approval": Subwrite(_csr_approval)},
     name_check=names.path_segment,
     selectable={"spec.signerName": lambda obj: str(_spec(obj).get("signerName", ""))},
     columns=(
