@@ -138,7 +138,7 @@ def plan_old(deployment: Deployment, old: Sequence[ReplicaSet], new: ReplicaSet)
     return [Scale(each, sizes[each.uid]) for each in oldest if sizes[each.uid] != each.spec.replicas]
 
 
-# --- scaling while several replica sets are active ----------------------------------------------------------------------
+# --- while several replica sets are active ----------------------------------------------------------------------
 
 
 def is_scaling_event(deployment: Deployment, sets: Sequence[ReplicaSet]) -> bool:
