@@ -17,7 +17,7 @@ What does not belong here: anything a particular kind needs. No controller impor
 """
 
 from kaa.runtime.controller import Controller, For, Maps, Owns, Parts, Result
-from kaa.runtime.events import EventBroadcaster, Recorder
+from kaa.runtime.events import EventBroadcaster, ObjectRef, Recorder
 from kaa.runtime.leader import Election, LeaderElector
 from kaa.runtime.manager import Manager
 from kaa.runtime.queue import WorkQueue
@@ -31,6 +31,7 @@ __all__ = [
     "LeaderElector",
     "Manager",
     "Maps",
+    "ObjectRef",
     "Owns",
     "Parts",
     "Recorder",
