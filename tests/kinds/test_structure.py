@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaa.kinds import tables
+from kaa.kinds.duplicates import duplicate_fields
 from kaa.kinds.registry import builtin
 from kaa.meta.errors import StatusError
 
@@ -160,3 +161,9 @@ def test_schema_nodes_say_how_lists_merge() -> None:
     assert (containers.list_type, containers.list_map_keys, containers.patch_merge_key) == ("map", ("name",), "name")
     assert spec.fields["volumes"].patch_strategy == ("merge", "retainKeys")
     assert spec.fields["nodeSelector"].atomic_map
+
+
+def test_duplicate_fields_are_named() -> None:
+    raw = b'{"spec":{"replicas":1,"replicas":2,"list":[{"a":1},{"b":1,"b":2}]},"kind":"A"}'
+    assert duplicate_fields(raw) == ['duplicate field "spec.replicas"', 'duplicate field "spec.list[1].b"']
+    assert duplicate_fields(b'{"a":{"b":1},"c":{"b":1}}') == []

@@ -4,9 +4,11 @@
 - `registry`: `Registry` of the kinds served; `builtin()` makes the one of the stable groups of v1.36.
 - `tables`: the tables derived from the published documents (`data/`), as `Schema` nodes and resources.
 - `structure`: a `Schema` compiled to closures: check and canonicalise, prune, default, require.
+- `duplicates`: fields that stand twice in a body.
 - `metadata`: what is validated of every object, whatever its kind.
 - `storage`: where each kind lives in the store, and the few kinds stored under another version than served.
-- `selectable`, `printing`, `columns`: field selectors and table cells.
+- `rules`: which module holds the rules of which kind.
+- `checks`, `scalars`, `printing`: what many kinds share of validation, single values and table cells.
 - `core/`, `apps/`, `batch/`, ...: a module per kind (or few) that has rules of its own.
 - `views/`: typed, read-only views for the parts that consume objects.
 
