@@ -29,6 +29,7 @@ from kaa.kinds.views.core import (
     ServiceAccount,
 )
 from kaa.kinds.views.net import EndpointSlice, Lease
+from kaa.kinds.views.policy import PodDisruptionBudget
 
 __all__ = [
     "ConfigMap",
@@ -44,6 +45,7 @@ __all__ = [
     "ObjectMeta",
     "OwnerReference",
     "Pod",
+    "PodDisruptionBudget",
     "PriorityClass",
     "ReplicaSet",
     "ReplicationController",

@@ -1,0 +1,1 @@
+"""One plugin, one module. None imports another; `kaa.scheduler.registry` lists them."""
