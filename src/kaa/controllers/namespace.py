@@ -183,6 +183,7 @@ async def _delete_one(io: Session, resource: Resource, namespace: str, item: Jso
 def conditions_of(present: Sequence[PodCondition], emptied: Emptying, now: float) -> list[Json]:
     """The conditions of a namespace that is not empty yet: one for each thing that can hold it up."""
     failures, errors = emptied.discovery_failures, emptied.errors
+    failed = f"Failed to delete all resource types, {len(errors)} remaining: {'; '.join(errors)}"
     remaining = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(emptied.remaining.items()))
     held = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(emptied.finalizers.items()))
     rows = (
@@ -197,7 +198,7 @@ def conditions_of(present: Sequence[PodCondition], emptied: Emptying, now: float
         ),
         (
             "NamespaceDeletionContentFailure", bool(errors),
-            "ContentDeletionFailed", f"Failed to delete all resource types, {len(errors)} remaining: {'; '.join(errors)}",
+            "ContentDeletionFailed", failed,
             "ContentDeleted", "All content successfully deleted, may be waiting on finalization",
         ),
         (

@@ -1,4 +1,4 @@
-"""What each namespace has from the start: the account `default`, and the authority pods check the API's certificate with."""
+"""What each namespace has from the start: the account `default`, and the authority that signs for the API server."""
 
 from collections.abc import Iterable
 from typing import Any
