@@ -170,7 +170,7 @@ class Application:
         handler = handler or self.subresources.get(("*", info.subresource))
         if handler is not None:
             return handler(call)
-        if info.subresource != "status":
+        if info.subresource != "status" and info.subresource not in spec.rules.subwrites:
             raise errors.StatusError(
                 501, "NotImplemented",
                 f"{spec.resource.qualified}/{info.subresource} is not served by this release: see docs/conformance.md",

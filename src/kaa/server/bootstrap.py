@@ -21,6 +21,8 @@ __all__ = ["bootstrap"]
 Json = dict[str, Any]
 _log = Logger("apiserver")
 SELF = User("system:apiserver", ("system:masters", "system:authenticated"))
+#: The target of the `kubernetes` service while nothing listens.
+DEFAULT_PORT = 6443
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
 
@@ -32,7 +34,7 @@ async def bootstrap(parts: Parts, service_cidr: str, advertise: str, port: int) 
         await _ensure(parts, role, renew=("rules",))
     for binding in roles.cluster_role_bindings():
         await _ensure(parts, binding, renew=("subjects",))
-    for obj, renew in _kubernetes_service(service_cidr, advertise, port):
+    for obj, renew in _kubernetes_service(service_cidr, advertise, port or DEFAULT_PORT):
         await _ensure(parts, obj, renew=renew)
 
 

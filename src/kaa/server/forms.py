@@ -4,6 +4,7 @@ A form turns entries of the cache into bytes. The JSON form passes on what the c
 asked for.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -304,6 +305,7 @@ def _wanted(accept: str) -> tuple[str, ...]:
     return tuple(base for _, _, base in sorted(found))
 
 
+_PRETTY = re.compile(r"(?:^|&)pretty=(?:1|t|T|true|True|TRUE)(?:&|$)")
 SERVED = (JSON_TYPE, YAML_TYPE, PROTOBUF_TYPE)
 
 
@@ -314,7 +316,7 @@ def choose(accept: str, query: str, include: Callable[[], str], now: Callable[[]
     `query` tells whether `pretty` is worth looking for; `include` reads the `includeObject` parameter.
     """
     if not accept or accept == JSON_TYPE or accept == "*/*":
-        return JSON if "pretty=" not in query else PRETTY
+        return PRETTY if "pretty=" in query and _PRETTY.search(query) else JSON
     wanted = _wanted(accept)
     if not has_protobuf:  # custom resources have no messages
         wanted = tuple(each for each in wanted if each != "protobuf")
@@ -332,7 +334,7 @@ def choose(accept: str, query: str, include: Callable[[], str], now: Callable[[]
         return PROTOBUF
     if base == "yaml":
         return YAML
-    return JSON if "pretty=" not in query else PRETTY
+    return PRETTY if "pretty=" in query and _PRETTY.search(query) else JSON
 
 
 def render_object(form: Form, spec: KindSpec, cached: Cached, status: int = 200,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from kaa.http.api import Request
+from kaa.meta.selectors import SelectorError, parse_fields
 
 __all__ = ["ANONYMOUS", "RequestInfo", "User", "parse"]
 
@@ -42,6 +43,7 @@ class RequestInfo:
     rest: str = ""
 
 
+_TRUE = ("1", "true", "True", "t", "T", "TRUE")
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -68,6 +70,12 @@ def parse(request: Request) -> RequestInfo:
     elif rest[0] == "namespaces" and len(rest) > 2:
         namespace = rest[1]
         rest = rest[2:]
+    watching = False
+    if rest[0] == "watch" and len(rest) > 1:
+        # The old form of a watch: /api/v1/watch/namespaces/NAMESPACE/pods/NAME.
+        watching, rest = True, rest[1:]
+        if rest[0] == "namespaces" and len(rest) > 2:
+            namespace, rest = rest[1], rest[2:]
     resource = rest[0]
     name = rest[1] if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
@@ -75,10 +83,23 @@ def parse(request: Request) -> RequestInfo:
     if subresource == "proxy" and len(path) > 1 and path.endswith("/") and not tail.endswith("/"):
         tail += "/"
     verb = _VERBS.get(request.method, request.method.lower())
-    if not name and not subresource:
+    if watching:
+        verb = "watch" if verb == "get" else verb
+    elif not name and not subresource:
         if verb == "get":
-            watching = request.query and request.param("watch") in ("1", "true", "True")
-            verb = "watch" if watching else "list"
+            verb = "watch" if "watch=" in request.query and request.param("watch") in _TRUE else "list"
         elif verb == "delete":
             verb = "deletecollection"
+        if "metadata.name" in request.query and verb in ("list", "watch", "deletecollection"):
+            # What is restricted to one name is allowed by rules that name it.
+            name = _selected_name(request.param("fieldSelector"))
     return RequestInfo(verb, path, True, group, version, resource, subresource, namespace, name, tail)
+
+
+def _selected_name(text: str) -> str:
+    """The one name a field selector leaves, or ""."""
+    try:
+        name = parse_fields(text).exact("metadata.name") or ""
+    except SelectorError:
+        return ""  # the verb says what is wrong with it
+    return "" if name in (".", "..") or "/" in name or "%" in name else name

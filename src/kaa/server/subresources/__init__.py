@@ -4,7 +4,7 @@ Each module has handlers of the shape `(call) -> answer`; `register` puts them i
 """
 
 from kaa.server.app import Application
-from kaa.server.subresources import namespaces, pods, scale
+from kaa.server.subresources import pods, scale
 from kaa.server.subresources.nodes import NodeStreams
 
 __all__ = ["register"]
@@ -13,10 +13,9 @@ __all__ = ["register"]
 def register(app: Application, streams: NodeStreams) -> None:
     """Serve every subresource this release has, beyond `status`."""
     app.subresources["*", "scale"] = scale.handle
-    app.subresources["namespaces", "finalize"] = namespaces.finalize
     app.subresources["pods", "binding"] = pods.bind
     app.subresources["pods", "eviction"] = pods.evict
-    app.subresources["pods", "ephemeralcontainers"] = pods.ephemeral_containers
+    app.subresources["pods", "resize"] = pods.resize
     app.subresources["pods", "log"] = streams.log
     app.subresources["pods", "exec"] = streams.upgrade
     app.subresources["pods", "attach"] = streams.upgrade

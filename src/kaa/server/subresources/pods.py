@@ -1,4 +1,4 @@
-"""`binding`, `eviction` and `ephemeralcontainers` of pods."""
+"""`binding` and `eviction` of pods."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from kaa.meta import errors, selectors
 from kaa.server.admission.api import Attributes
 from kaa.server.call import Call
 from kaa.server.objects import served_form
-from kaa.server.verbs import deletions, patches, writes
-from kaa.server.verbs.bodies import decode_body, read_object
+from kaa.server.verbs import deletions, writes
+from kaa.server.verbs.bodies import decode_body
 
-__all__ = ["bind", "ephemeral_containers", "evict"]
+__all__ = ["bind", "evict", "resize"]
 
 Json = dict[str, Any]
 
@@ -74,65 +74,12 @@ async def bind(call: Call) -> Answer:
     return writes.answer_plain(call, _success(), 201)
 
 
-async def ephemeral_containers(call: Call) -> Answer:
-    """get, update and patch of the pod where only `spec.ephemeralContainers` may grow."""
-    if call.info.verb == "get":
-        entry = call.objects.get(call.spec, call.namespace, call.info.name)
-        return writes.answer(call, entry)
-    if call.info.verb == "update":
-        sent = read_object(call, call.spec)
-
-        def made(old: Json) -> Json:
-            return sent
-    elif call.info.verb == "patch":
-        media = patches.media_type(call)
-        body = decode_patch(call)
-
-        def made(old: Json) -> Json:
-            return patches.apply_patch(call, media, old, body)
-    else:
-        raise errors.method_not_allowed(call.spec.resource, call.info.verb)
-
-    def change(old: Json) -> Json:
-        new = made(served(old))
-        was = old["spec"].get("ephemeralContainers") or []
-        now = (new.get("spec") or {}).get("ephemeralContainers") or []
-        kept = {each["name"]: each for each in now}
-        if any(kept.get(each["name"]) != each for each in was):
-            raise errors.StatusError(
-                422, "Invalid",
-                f'Pod "{call.info.name}" is invalid: spec.ephemeralContainers: Forbidden: existing ephemeral '
-                "containers may not be changed or removed",
-            )  # fmt: skip
-        taken = {each["name"] for part in ("containers", "initContainers") for each in old["spec"].get(part) or ()}
-        for each in now:
-            if each.get("name") in taken:
-                raise errors.StatusError(
-                    422, "Invalid",
-                    f'Pod "{call.info.name}" is invalid: spec.ephemeralContainers: Duplicate value: "{each["name"]}"',
-                )  # fmt: skip
-        old["spec"]["ephemeralContainers"] = now
-        return old
-
-    return writes.answer(call, await writes.change_object(call, change, trusted=True))
-
-
-def served(old: Json) -> Json:
-    """A copy that a patch may share with its result."""
-    import orjson
-
-    copied: Json = orjson.loads(orjson.dumps(old))
-    return copied
-
-
-def decode_patch(call: Call) -> Any:
-    """A patch's body; all forms but apply are JSON."""
-    import orjson
-
-    try:
-        return orjson.loads(call.request.body)
-    except orjson.JSONDecodeError as error:
-        raise errors.bad_request(f"error decoding the patch as JSON: {error}") from error
+def resize(call: Call) -> Any:
+    """Refused by name: no kubelet of this release resizes a running pod."""
+    raise errors.StatusError(
+        501, "NotImplemented",
+        "pods/resize is not served by this release: change the template of the pod's controller instead",
+    )  # fmt: skip
 
 
 async def evict(call: Call) -> Answer:

@@ -1,11 +1,13 @@
 """What came with a request, decoded: JSON, YAML or protobuf, an object of the right kind, and how strictly it is read."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from kaa.http.api import Request
 from kaa.kinds import protobuf
+from kaa.kinds.duplicates import duplicate_fields
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server.call import Call
@@ -54,7 +56,10 @@ def read_object(call: Call, spec: KindSpec) -> Json:
     """The body as an object of `spec`: checked for its kind, its fields, and nothing unknown by the caller's wish."""
     media = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     data = _protobuf(call.request, spec) if media == PROTOBUF_TYPE else decode_body(call.request)
-    return object_of(call, spec, data)
+    doubled: list[str] = []
+    if media in ("", "application/json") and call.request.param("fieldValidation") != "Ignore":
+        doubled = duplicate_fields(call.request.body)
+    return object_of(call, spec, data, doubled)
 
 
 def _protobuf(request: Request, spec: KindSpec) -> Json:
@@ -71,8 +76,11 @@ def _protobuf(request: Request, spec: KindSpec) -> Json:
     return {"kind": spec.kind, "apiVersion": spec.api_version, **obj}
 
 
-def object_of(call: Call, spec: KindSpec, data: Any) -> Json:
-    """Plain data as an object of `spec`. Unknown fields are dropped with a warning, or refused, or dropped silently."""
+def object_of(call: Call, spec: KindSpec, data: Any, doubled: Sequence[str] = ()) -> Json:
+    """Plain data as an object of `spec`. Unknown fields are dropped with a warning, or refused, or dropped silently.
+
+    `doubled` is what was found wrong before, to be told the same way.
+    """
     resource = spec.resource
     if not isinstance(data, dict):
         raise errors.bad_request(f"the body is not an object: send a {resource.kind}")
@@ -94,6 +102,7 @@ def object_of(call: Call, spec: KindSpec, data: Any) -> Json:
             f"the body is of another kind than the path: send it to the path of its own kind"
         )
     obj, unknown = spec.decode(data)
+    unknown = [*doubled, *unknown]
     if unknown:
         level = call.request.param("fieldValidation") or "Warn"
         if level == "Strict":

@@ -5,6 +5,8 @@ change's frame to its connection. One that reads too slowly is cut off, and resu
 """
 
 import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -27,89 +29,131 @@ Json = dict[str, Any]
 UNREAD_BYTES_MAX = 16 << 20
 #: A watch without a timeout ends by itself after this long, spread so that clients do not all return at once.
 WATCH_SECONDS = 1800.0
+#: Objects or changes written before the loop is given to others.
+STATE_STEP = 128
+TRUE = ("true", "1", "True", "t", "T", "TRUE")
 
 
-def watch(call: Call) -> Answer:
+def watch(call: Call) -> Answer | Awaitable[Answer]:
     """Open a watch. Everything that can be refused is refused before the stream begins."""
     request = call.request
     selection = filter_of(call)
     text = request.param("resourceVersion")
     revision = _parse_revision(text) if text else 0
-    bookmarks = request.param("allowWatchBookmarks") in ("true", "1", "True")
+    bookmarks = request.param("allowWatchBookmarks") in TRUE
     initial = request.param("sendInitialEvents")
     _check_initial(call, initial, request.param("resourceVersionMatch"))
-    send_initial = initial in ("true", "1", "True")
-    try:
-        timeout_seconds = float(request.param("timeoutSeconds") or 0)
-    except ValueError as error:
-        raise errors.bad_request(f'timeoutSeconds "{request.param("timeoutSeconds")}" is not a number') from error
-    timeout_seconds = timeout_seconds or ids.jitter(WATCH_SECONDS, 1.0)
+    seconds = _timeout_seconds(request.param("timeoutSeconds"))
     form = call.form()
-    if not send_initial and initial == "" and revision == 0:
-        send_initial = True  # "start at any, or at the most recent": what is there comes first, without a closing mark
-        closing_mark = False
-    else:
-        closing_mark = send_initial
+    if form is forms.YAML:
+        raise errors.not_acceptable((forms.JSON_TYPE, forms.PROTOBUF_TYPE))
+    if form is forms.PRETTY:
+        form = forms.JSON  # an event is a line
+    # "start at any, or at the most recent": what is there comes first, without a closing mark
+    with_state = initial in TRUE or (not initial and revision == 0)
+    wanted = _Wanted(
+        selection, form, revision or call.objects.cache.revision, with_state, initial in TRUE and bookmarks, bookmarks,
+        seconds,
+    )  # fmt: skip
+    if revision > call.objects.cache.revision:
+        return _open_after_wait(call, wanted)
+    return _open(call, wanted)
+
+
+async def _open_after_wait(call: Call, wanted: "_Wanted") -> Answer:
+    await wait_for_revision(call, wanted.revision)
+    return _open(call, wanted)
+
+
+def _open(call: Call, wanted: "_Wanted") -> Answer:
     cache = call.objects.of(call.spec)
-    if revision and not send_initial and cache.since(revision) is None:
-        raise errors.expired(f"too old resource version: {revision} ({cache.floor})")
+    if not wanted.with_state and cache.since(wanted.revision) is None:
+        raise errors.expired(f"too old resource version: {wanted.revision} ({cache.floor})")
 
     async def run(writer: Writer) -> None:
-        if revision > call.objects.cache.revision:
-            await wait_for_revision(call, revision)
-        watcher = _Watcher(call, cache, selection, form, writer, bookmarks=bookmarks)
-        if send_initial:
-            watcher.begin_with_state(closing_mark=closing_mark)
-        elif not revision:
-            cache.follow(watcher)
-        else:
-            watcher.begin_after(revision)
+        watcher = _Watcher(call, cache, wanted, writer)
         try:
-            await asyncio.wait_for(writer.closed.wait(), timeout_seconds)
+            async with asyncio.timeout(wanted.seconds):
+                if wanted.with_state:
+                    await watcher.begin_with_state(closing_mark=wanted.closing_mark)
+                else:
+                    await watcher.begin_after(wanted.revision)
+                await writer.closed.wait()
         except TimeoutError:
             watcher.bookmark(call.objects.cache.revision)
         finally:
             cache.unfollow(watcher)
 
+    form = wanted.form
     streamed = form.content_type if form.content_type == forms.JSON_TYPE else f"{form.content_type};stream=watch"
     return StreamingResponse(run, 200, streamed, tuple(call.warning_headers()))
+
+
+def _timeout_seconds(text: str) -> float:
+    try:
+        seconds = int(text or 0)
+    except ValueError as error:
+        raise errors.bad_request(f'timeoutSeconds "{text}" is not a whole number') from error
+    return float(seconds) if 0 < seconds < WATCH_SECONDS * 48 else ids.jitter(WATCH_SECONDS, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a watch was asked to be."""
+
+    selection: Filter
+    form: forms.Form
+    revision: int
+    with_state: bool
+    closing_mark: bool
+    bookmarks: bool
+    seconds: float
 
 
 class _Watcher:
     """Writes the changes that pass its filter to one connection."""
 
-    __slots__ = ("bookmarks", "cache", "call", "form", "key", "last", "selection", "spec", "table_started", "writer")
+    __slots__ = (
+        "bookmarks", "call", "form", "held", "held_bytes", "key", "last", "selection", "spec", "table_started", "writer",
+        "cache",
+    )  # fmt: skip
 
-    def __init__(self, call: Call, cache: ResourceCache, selection: Filter, form: forms.Form, writer: Writer, *,
-                 bookmarks: bool) -> None:  # fmt: skip
+    def __init__(self, call: Call, cache: ResourceCache, wanted: _Wanted, writer: Writer) -> None:
         self.call = call
         self.cache = cache
-        self.selection = selection
-        self.form = form
+        self.selection = wanted.selection
+        self.form = wanted.form
         self.writer = writer
-        self.bookmarks = bookmarks
+        self.bookmarks = wanted.bookmarks
         self.spec: KindSpec = call.spec
         #: What tells this watcher's frames from others' of the same change.
-        self.key = (form.key, call.spec.resource)
-        self.table_started = not isinstance(form, forms.TableForm)
+        self.key = (wanted.form.key, call.spec.resource)
+        self.table_started = not isinstance(wanted.form, forms.TableForm)
         self.last = 0
+        #: Changes that wait until the state before them has been written; None once everything is live.
+        self.held: list[Change] | None = []
+        self.held_bytes = 0
 
-    def begin_with_state(self, *, closing_mark: bool) -> None:
-        """Everything there is, as ADDED, then what follows; nothing comes between."""
-        cache, selection = self.cache, self.selection
-        frames = [
-            self._frame(ADDED, entry)
-            for entry in cache.in_namespace(selection.namespace)
-            if selection.everything or selection.matches(entry)
-        ]
-        self.last = self.call.objects.cache.revision
-        for start in range(0, len(frames), 64):
-            self.writer.write_framed(b"".join(frames[start : start + 64]))
+    async def begin_with_state(self, *, closing_mark: bool) -> None:
+        """Everything there is, as ADDED, as fast as the client takes it, then what has changed meanwhile, then what
+        follows. Nothing is left out, and nothing comes twice."""
+        selection = self.selection
+        entries = self.cache.in_namespace(selection.namespace)
+        if selection.name is not None:
+            entries = [entry for entry in entries if entry.name == selection.name]
+        self.last = mark = self.call.objects.cache.revision
+        self.cache.follow(self)
+        for start in range(0, len(entries), STATE_STEP):
+            step = entries[start : start + STATE_STEP]
+            frames = [self._frame(ADDED, each) for each in step if selection.everything or selection.matches(each)]
+            if frames:
+                self.writer.write_framed(b"".join(frames))
+            await self._breathe()
         if closing_mark:
-            self.writer.write(self._bookmark(self.last, {"k8s.io/initial-events-end": "true"}))
-        cache.follow(self)
+            self.writer.write(self._bookmark(mark, {"k8s.io/initial-events-end": "true"}))
+        await self._go_live()
 
-    def begin_after(self, revision: int) -> None:
+    async def begin_after(self, revision: int) -> None:
         """What has changed since, then what follows."""
         self.last = revision
         missed = self.cache.since(revision)
@@ -118,9 +162,25 @@ class _Watcher:
             self.writer.write(self._error(status))
             self.writer.close()
             return
-        for change in missed:
-            self.notice(change)
         self.cache.follow(self)
+        held = self.held
+        assert held is not None
+        held[:0] = missed
+        await self._go_live()
+
+    async def _go_live(self) -> None:
+        while self.held:
+            held, self.held, self.held_bytes = self.held, [], 0
+            for at, change in enumerate(held):
+                self._pass_on(change)
+                if at % STATE_STEP == STATE_STEP - 1:
+                    await self._breathe()
+        self.held = None
+
+    async def _breathe(self) -> None:
+        """Wait for a slow client, and let others have the loop."""
+        await self.writer.drain()
+        await asyncio.sleep(0)
 
     def _error(self, status: Json) -> bytes:
         if self.form is forms.PROTOBUF:
@@ -129,6 +189,15 @@ class _Watcher:
 
     def notice(self, change: Change) -> None:
         """A change has become visible: write it, unless it does not concern this watcher."""
+        if self.held is None:
+            self._pass_on(change)
+            return
+        self.held.append(change)
+        self.held_bytes += change.size
+        if self.held_bytes > UNREAD_BYTES_MAX:
+            self.writer.abort()
+
+    def _pass_on(self, change: Change) -> None:
         self.last = change.revision
         new, old = change.new, change.old
         selection = self.selection
@@ -143,18 +212,17 @@ class _Watcher:
             kind = DELETED
         else:
             return
-        if not self.table_started:
-            entry = new if matches else None
-            self.writer.write_framed(self._frame(kind, entry or old.at(change.revision)))  # type: ignore[union-attr]
-            return
-        framed = change.frame((self.key, kind), lambda: self._changed(kind, change))
+        if self.table_started:
+            framed = change.frame((self.key, kind), lambda: self._changed(kind, change))
+        else:
+            framed = self._changed(kind, change)  # with the columns, for this watcher alone
         self.writer.write_framed(framed)
         if self.writer.buffered > UNREAD_BYTES_MAX:
             self.writer.abort()
 
     def bookmark(self, revision: int) -> None:
         """Say how far this watcher has seen, if it wants to know and it is news."""
-        if self.bookmarks and revision > self.last and not self.writer.closed.is_set():
+        if self.bookmarks and self.held is None and revision > self.last and not self.writer.closed.is_set():
             self.last = revision
             self.writer.write(self._bookmark(revision, None))
 

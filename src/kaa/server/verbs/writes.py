@@ -87,7 +87,7 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
                             call.user, call.dry_run, warnings=call.warnings)  # fmt: skip
     await parts.admission.mutate(attributes)
     spec.prepare_create(obj)
-    found = list(spec.validate(obj))
+    found = list(spec.validate_create(obj))
     if found:
         raise errors.invalid(spec.resource, meta.get("name", ""), found)
     await parts.admission.validate(attributes)
@@ -197,12 +197,13 @@ async def change_object(
         if status_only:
             spec.prepare_status(new, old)
             found = list(spec.validate_status(new, old))
+        elif subresource and spec.prepare_subresource(subresource, new, old):
+            found = list(spec.validate_subresource(subresource, new, old))
+        elif trusted:
+            found = list(spec.validate(new))  # a trusted change states itself what it may change
         else:
-            if subresource and trusted:
-                pass  # a subresource states itself what it may change
-            else:
-                spec.prepare_update(new, old)
-            found = list(spec.validate(new)) + list(spec.validate_update(new, old) if not subresource else ())
+            spec.prepare_update(new, old)
+            found = list(spec.validate(new)) + list(spec.validate_update(new, old))
         if found:
             raise errors.invalid(spec.resource, info.name, found)
         if not trusted:
