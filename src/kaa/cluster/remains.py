@@ -14,7 +14,7 @@ from pathlib import Path
 from kaa.base.clock import REAL
 from kaa.base.log import Logger
 
-__all__ = ["has_capability_sys_resource", "mounts_below", "snapshotter_for", "sweep"]
+__all__ = ["has_capability_sys_resource", "mounts_below", "remove_tree", "snapshotter_for", "sweep", "unmount"]
 
 _log = Logger("remains")
 _CGROUP = Path("/sys/fs/cgroup")
@@ -62,7 +62,7 @@ def sweep(state_dir: Path, socket: str, cgroup_root: str) -> None:
     """Take away what is left of a runtime that no longer runs. Idempotent; blocks up to a few seconds."""
     shim_sockets = _shim_sockets(state_dir)
     _kill({*_shims(socket), *_init_pids(state_dir), *_members(cgroup_root)})
-    _unmount(state_dir)
+    unmount(state_dir)
     _remove_cgroups(cgroup_root)
     for path in shim_sockets:
         path.unlink(missing_ok=True)
@@ -148,7 +148,8 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _unmount(directory: Path) -> None:
+def unmount(directory: Path) -> None:
+    """Unmount what is mounted at or below it, the innermost first."""
     import ctypes
 
     libc = ctypes.CDLL(None, use_errno=True)
@@ -169,5 +170,5 @@ def _remove_cgroups(root: str) -> None:
 
 def remove_tree(directory: Path) -> None:
     """Remove a directory, after unmounting what is below it."""
-    _unmount(directory)
+    unmount(directory)
     shutil.rmtree(directory, ignore_errors=True)

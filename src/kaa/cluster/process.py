@@ -1,0 +1,89 @@
+"""What every long-running process of Kaa does: signals, readiness, garbage collection, a clean end."""
+
+import asyncio
+import gc
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from kaa.base.clock import REAL
+from kaa.base.log import Logger
+from kaa.base.tasks import Scope
+from kaa.cluster.daemons import LOG_BYTES_MAX, READY_FD
+
+__all__ = ["Ready", "run_process"]
+
+Ready = Callable[[], None]
+Main = Callable[[Ready], Coroutine[Any, Any, None]]
+
+#: A full collection walks every object that is not frozen; the first figure keeps the young generation's rare.
+GC_THRESHOLDS = (20_000, 20, 50)
+LOG_CHECK_SECONDS = 60.0
+
+
+def run_process(name: str, main: Main) -> int:
+    """Run `main(ready)` until it ends or the process is asked to (SIGTERM, SIGINT); the exit status.
+
+    `main` calls `ready` once it serves, and cleans up when it is cancelled.
+    """
+    from kaa.http.loop import run
+
+    gc.disable()  # until everything is loaded: what is made now stays
+    return run(_supervise(name, main))
+
+
+async def _supervise(name: str, main: Main) -> int:
+    log = Logger(name)
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    # A terminal that goes away must not take a foreground server's log with it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    async with Scope(name) as scope:
+        scope.spawn(_bound_log(), name="log", eternal=True)
+        work = scope.spawn(main(lambda: _ready(log)), name="main")
+        waiting = scope.spawn(asked.wait(), name="signals")
+        await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if asked.is_set():
+            log.info("asked to end")
+            work.cancel()
+            await asyncio.wait({work}, timeout=30.0)
+            return 0
+        error = work.exception()
+        if error is not None:
+            # The scope's task has logged it with its traceback already.
+            print(f"kaa {name}: {error}", file=sys.stderr, flush=True)
+        return 1
+
+
+def _ready(log: Logger) -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
+    descriptor = os.environ.pop(READY_FD, "")
+    if descriptor:
+        try:
+            os.write(int(descriptor), b"ready\n")
+        except OSError:
+            pass  # whoever started us has stopped waiting
+        os.close(int(descriptor))
+    log.info("ready", pid=os.getpid())
+
+
+async def _bound_log() -> None:
+    """When standard error is a file, keep one older piece of it and start over."""
+    path = os.readlink("/proc/self/fd/2") if os.path.exists("/proc/self/fd/2") else ""  # noqa: ASYNC240 - /proc
+    while True:
+        await REAL.sleep(LOG_CHECK_SECONDS)
+        try:
+            if path.endswith(".log") and os.fstat(2).st_size > LOG_BYTES_MAX:
+                await asyncio.to_thread(shutil.copyfile, path, Path(path).with_suffix(".log.1"))
+                os.ftruncate(2, 0)  # it was opened for appending, so the next line begins at 0
+        except OSError:
+            continue

@@ -1,0 +1,138 @@
+"""`kaa server`: the API server over its store, as a process."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from kaa.base.log import Logger
+from kaa.cluster.process import Ready, run_process
+from kaa.cluster.settings import ServerOptions
+
+__all__ = ["run"]
+
+_log = Logger("apiserver")
+
+
+def run(options: ServerOptions) -> int:
+    """Serve until told to end; the exit status."""
+
+    async def main(ready: Ready) -> None:
+        await serve(options, ready)
+
+    return run_process("server", main)
+
+
+async def serve(options: ServerOptions, ready: Ready) -> None:
+    """Serve until cancelled."""
+    # Imported here: the command line reads the options of a server without loading one.
+    import asyncio
+    import ipaddress
+
+    from kaa.cluster import certificates
+    from kaa.cluster.pki import load_or_make_key
+    from kaa.http.tls import TlsServer
+    from kaa.server.server import ApiServer, ServerSettings
+    from kaa.store.factory import open_store
+
+    options = _complete(options)
+    assert options.cert_dir is not None
+    assert options.kubeconfig_out is not None
+    opening = asyncio.ensure_future(open_store(options.store))  # noqa: TID251 - awaited below
+    api_ip = str(ipaddress.ip_network(options.service_cluster_ip_range)[1])
+    names = certificates.server_names([options.advertise_address], api_ip, options.tls_san)
+    files = certificates.ensure_server(options.cert_dir, names)
+    store = await opening
+    try:
+        tls = TlsServer(files.certificate, files.key, options.client_ca_file or files.ca)
+        settings = ServerSettings(
+            bind_address=options.bind_address,
+            secure_port=options.secure_port,
+            advertise_address=options.advertise_address,
+            service_cluster_ip_range=options.service_cluster_ip_range,
+            authorization_mode=options.authorization_mode,
+            token_auth_file=options.token_auth_file,
+            enable_admission_plugins=options.enable_admission_plugins,
+            disable_admission_plugins=options.disable_admission_plugins,
+            anonymous_auth=options.anonymous_auth,
+            service_account_issuer=options.service_account_issuer,
+            api_audiences=options.api_audiences,
+        )
+        dial = node_dial(files.ca.read_bytes(), *(each.read_bytes() for each in files.kubelet_client))
+        server = ApiServer(store, settings, token_key=load_or_make_key(files.token_key), tls=tls, dial=dial)
+        await server.start()
+        try:
+            certificates.ensure_admin(options.cert_dir, f"https://127.0.0.1:{server.port}", options.kubeconfig_out)
+            ready()
+            _log.info("serving", address=f"https://{options.advertise_address}:{server.port}", store=options.store,
+                      kubeconfig=str(options.kubeconfig_out))  # fmt: skip
+            if options.cluster_dns_endpoint:
+                await _dns_service(server, options, files.admin[0])
+            await server.run()
+        finally:
+            await server.stop()
+    finally:
+        await store.close()
+
+
+def _complete(options: ServerOptions) -> ServerOptions:
+    """With the defaults that depend on others."""
+    data = Path(options.data_dir).expanduser().absolute()
+    if not options.store:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    address = options.advertise_address
+    if not address:
+        from kaa.network.addresses import node_addresses
+
+        address = node_addresses()[0]
+    return replace(
+        options,
+        data_dir=data,
+        cert_dir=(options.cert_dir or data / "pki").expanduser().absolute(),
+        kubeconfig_out=(options.kubeconfig_out or data / "kubeconfig").expanduser().absolute(),
+        store=options.store or f"sqlite:{data / 'store.db'}",
+        advertise_address=address,
+    )
+
+
+def node_dial(ca: bytes, certificate: bytes, key: bytes):  # type: ignore[no-untyped-def]
+    """How the API server reaches nodes: as itself, over TLS that the cluster's authority vouches for."""
+    from kaa.http.call import Caller
+    from kaa.http.tls import TlsClient
+
+    def dial(host: str, port: int, tls: bool) -> Caller:
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if not tls:
+            return Caller(f"http://{place}")
+        return Caller(f"https://{place}", tls=TlsClient(ca_pem=ca, certificate_pem=certificate, key_pem=key))
+
+    return dial
+
+
+async def _dns_service(server, options: ServerOptions, admin: Path) -> None:  # type: ignore[no-untyped-def]
+    """The service kube-dns, and the slice that leads to the node's agent. Idempotent."""
+    import asyncio
+    import ipaddress
+    import ssl
+
+    from kaa.client.client import Client
+    from kaa.http.api import Peer
+    from kaa.http.inprocess import InProcess
+    from kaa.kinds.views import Service
+    from kaa.meta.errors import StatusError
+    from kaa.network.dns.edge import kube_dns_service, publish
+
+    node, _, place = options.cluster_dns_endpoint.partition("=")
+    address, _, port = place.rpartition(":")
+    if not node or not address or not port.isdigit():
+        raise ValueError(f"--cluster-dns-endpoint {options.cluster_dns_endpoint!r}: write it as NODE=IP:PORT")
+    dns_ip = str(ipaddress.ip_network(options.service_cluster_ip_range)[10])
+    peer = Peer("in-process", ssl.PEM_cert_to_DER_cert(await asyncio.to_thread(admin.read_text)))
+    client = Client(InProcess(server.app, peer), user_agent="kaa-server")
+    try:
+        try:
+            await client.create(Service.resource, kube_dns_service(dns_ip))
+        except StatusError as error:
+            if error.reason != "AlreadyExists":
+                raise
+        await publish(client, node, address.strip("[]"), int(port))
+    finally:
+        await client.close()

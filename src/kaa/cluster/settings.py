@@ -1,0 +1,245 @@
+# ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
+"""What can be set about a cluster and each of its processes: the command line and the reference are derived from it.
+
+Each field has a paragraph. Names are those of the original where it has them.
+"""
+
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "AgentOptions",
+    "ControllersOptions",
+    "DownOptions",
+    "ServerOptions",
+    "SimulatedOptions",
+    "UpOptions",
+    "default_of",
+    "setting",
+]
+
+
+def setting(default: Any, help: str, *, metavar: str = "", choices: tuple[str, ...] = ()) -> Any:
+    """A field with its paragraph."""
+    return field(default=default, metadata={"help": " ".join(help.split()), "metavar": metavar, "choices": choices})
+
+
+def default_of(cls: type, name: str) -> Any:
+    """A field's default."""
+    for each in fields(cls):
+        if each.name == name:
+            return None if each.default is MISSING else each.default
+    raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """`kaa up`: a cluster on this machine."""
+
+    simulated: int = setting(
+        0,
+        """Make a cluster without containers, of this many simulated nodes: pods are scheduled and reported as running,
+        and nothing is run. Needs no root and no packages. Without it, a cluster has one node with real containers.""",
+        metavar="NODES",
+    )
+    wait: float = setting(
+        60.0,
+        """How long to wait until the API answers and the node is Ready. 0 returns as soon as everything is
+        started.""",
+        metavar="SECONDS",
+    )
+    node_name: str = setting(
+        "", "The name of the machine's node. The machine's host name is used when this is empty.", metavar="NAME"
+    )
+    secure_port: int = setting(
+        0, "Where the API listens. 0 takes 6443, or the next port that is free; it is remembered.", metavar="PORT"
+    )
+    service_cluster_ip_range: str = setting(
+        "",
+        """Where the addresses of Services come from. Empty takes 10.96.0.0/16, or the next range that neither the
+        machine nor another cluster uses. It can't be changed later.""",
+        metavar="CIDR",
+    )
+    cluster_cidr: str = setting(
+        "",
+        """Where the addresses of pods come from. Empty takes 10.244.0.0/16, or the next range that neither the machine
+        nor another cluster uses. It can't be changed later.""",
+        metavar="CIDR",
+    )
+    proxy_mode: str = setting(
+        "auto",
+        "What carries the rules of Services: nftables, iptables, or auto for the first of them that works.",
+        choices=("auto", "nftables", "iptables"),
+    )
+
+
+@dataclass(frozen=True)
+class DownOptions:
+    """`kaa down`: stop everything."""
+
+    delete: bool = setting(
+        False,
+        """Remove the data, too, and every trace of the cluster: mounts, namespaces, rules, links, cgroups, and the
+        cluster's directory.""",
+    )
+    grace: float = setting(
+        10.0, "How long containers have to end after they were asked to; then they are killed.", metavar="SECONDS"
+    )
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """`kaa server`: the API and its store."""
+
+    data_dir: Path = setting(
+        Path("~/.kaa/server"),
+        """Where the server keeps what it has: the store, and, unless they are given, certificates and the
+        administrator's kubeconfig, which are made at first start.""",
+        metavar="DIR",
+    )
+    cert_dir: Path | None = setting(
+        None, "Where certificates and keys are, and are made when they are missing. Default: DATA_DIR/pki.",
+        metavar="DIR",
+    )  # fmt: skip
+    kubeconfig_out: Path | None = setting(
+        None, "Where the administrator's kubeconfig is written. Default: DATA_DIR/kubeconfig.", metavar="FILE"
+    )
+    store: str = setting(
+        "",
+        """What holds the objects: `sqlite:/absolute/path` (an acknowledged write has been synced), or `memory:`, which
+        is gone with the process. Default: sqlite in DATA_DIR.""",
+        metavar="URL",
+    )
+    bind_address: str = setting("0.0.0.0", "The address to listen on.", metavar="IP")
+    secure_port: int = setting(6443, "The port to listen on, with TLS. 0 takes any free one.", metavar="PORT")
+    advertise_address: str = setting(
+        "",
+        """The address that the `kubernetes` service leads to; pods must be able to reach it. Default: the address of
+        the machine's default route.""",
+        metavar="IP",
+    )
+    tls_san: tuple[str, ...] = setting(
+        (), "More names and addresses that the server's certificate must hold.", metavar="NAME,..."
+    )
+    client_ca_file: Path | None = setting(
+        None,
+        """The authority whose client certificates are believed: the common name is the user, the organisations are the
+        groups. Default: the cluster's own authority, in CERT_DIR.""",
+        metavar="FILE",
+    )
+    token_auth_file: Path | None = setting(
+        None, 'Static tokens: a line `token,user,uid,"group1,group2"` each.', metavar="FILE"
+    )
+    anonymous_auth: bool = setting(
+        True,
+        """Whether a request without credentials is the user system:anonymous, who by default may see health and
+        version only.""",
+    )
+    authorization_mode: tuple[str, ...] = setting(
+        ("Node", "RBAC"),
+        "Who decides what is allowed: Node, RBAC, AlwaysAllow, AlwaysDeny. The first that allows, allows.",
+        metavar="MODE,...",
+    )
+    service_cluster_ip_range: str = setting(
+        "10.96.0.0/16", "Where the addresses of Services come from. The first is the API's own.", metavar="CIDR"
+    )
+    enable_admission_plugins: tuple[str, ...] = setting(
+        (), "Admission plugins beyond the default ones.", metavar="NAME,..."
+    )
+    disable_admission_plugins: tuple[str, ...] = setting(
+        (), "Default admission plugins to do without.", metavar="NAME,..."
+    )
+    service_account_issuer: str = setting(
+        "https://kubernetes.default.svc.cluster.local", "Who service account tokens say they are from.", metavar="URL"
+    )
+    api_audiences: tuple[str, ...] = setting(
+        (), "Whom tokens for this server are meant for. Default: the issuer.", metavar="NAME,..."
+    )
+    cluster_dns_endpoint: str = setting(
+        "",
+        """Where a node's DNS server answers. The service kube-dns in kube-system, at the tenth address of the service
+        range, is made to lead there. Empty: no such service is made.""",
+        metavar="NODE=IP:PORT",
+    )
+
+
+@dataclass(frozen=True)
+class ControllersOptions:
+    """`kaa controllers`: the controllers and the scheduler, in one process."""
+
+    kubeconfig: Path = setting(
+        Path(""), "How the controllers reach the API, and as whom. Default: $KUBECONFIG.", metavar="FILE"
+    )
+    scheduler_kubeconfig: Path | None = setting(
+        None, "The same for the scheduler. Default: as the controllers.", metavar="FILE"
+    )
+    only: str = setting("all", "Run only one of the two.", choices=("all", "controllers", "scheduler"))
+    disable: tuple[str, ...] = setting((), "Controllers that are not run, by name.", metavar="NAME,...")
+    root_ca_file: Path | None = setting(
+        None,
+        """The authority that pods check the API's certificate with; it is put into the config map kube-root-ca.crt of
+        each namespace. Default: the one of the kubeconfig.""",
+        metavar="FILE",
+    )
+    cluster_cidr: str = setting(
+        "10.244.0.0/16", "Where nodes get their pods' ranges from. Empty: they get none.", metavar="CIDR"
+    )
+    leader_elect: bool = setting(False, "Let one of several such processes act, by a lease. A single one needs none.")
+
+
+@dataclass(frozen=True)
+class AgentOptions:
+    """`kaa agent`: a node's kubelet, service proxy and DNS server, in one process."""
+
+    kubeconfig: Path = setting(
+        Path(""),
+        "How the node reaches the API, as the user system:node:NAME. Default: $KUBECONFIG.",
+        metavar="FILE",
+    )
+    node_name: str = setting("", "The node's name. Default: the machine's host name.", metavar="NAME")
+    node_ip: str = setting("", "The node's address. Default: that of the machine's default route.", metavar="IP")
+    cluster_id: str = setting(
+        "node", "Names of links, tables and chains derive from it; six letters or digits.", metavar="ID"
+    )
+    root_dir: Path = setting(
+        Path("/var/lib/kaa"), "Where volumes, container logs and other files of pods are kept.", metavar="DIR"
+    )
+    container_runtime_endpoint: str = setting(
+        "/run/containerd/containerd.sock", "The socket of the container runtime (CRI).", metavar="SOCKET"
+    )
+    cgroup_root: str = setting("/kaa", "The cgroup below which pods' cgroups are made.", metavar="PATH")
+    port: int = setting(10250, "Where logs, exec and metrics are served, over HTTPS.", metavar="PORT")
+    tls_cert_file: Path | None = setting(None, "The certificate of that endpoint.", metavar="FILE")
+    tls_private_key_file: Path | None = setting(None, "The key of that certificate.", metavar="FILE")
+    client_ca_file: Path | None = setting(
+        None, "The authority whose clients may use that endpoint; without it nobody may.", metavar="FILE"
+    )
+    pod_cidr: str = setting("", "The node's pods' range, where it is known beforehand.", metavar="CIDR")
+    cluster_cidr: str = setting(
+        "10.244.0.0/16", "The range of all pods: what leaves it gets the node's address.", metavar="CIDR"
+    )
+    service_cluster_ip_range: str = setting("10.96.0.0/16", "The range of Services' addresses.", metavar="CIDR")
+    cluster_dns: str = setting("", "The name server that pods are given. Empty: the node's own ones.", metavar="IP")
+    dns_listen: str = setting("", "Where this node answers the cluster's names. Empty: it doesn't.", metavar="IP:PORT")
+    proxy_mode: str = setting(
+        "auto",
+        "What carries the rules of Services: nftables, iptables, auto for the first that works, or none.",
+        choices=("auto", "nftables", "iptables", "none"),
+    )
+    healthz_port: int = setting(
+        0, "Where the service proxy's health is served, for load balancers (the original: 10256). 0: nowhere.",
+        metavar="PORT",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SimulatedOptions:
+    """`kaa simulated-nodes`: nodes that are not there, for scale tests and machines without containers."""
+
+    kubeconfig: Path = setting(Path(""), "How they reach the API. Default: $KUBECONFIG.", metavar="FILE")
+    nodes: int = setting(1, "How many there are.", metavar="COUNT")
+    prefix: str = setting("sim", "Their names: PREFIX-0, PREFIX-1, and so on.", metavar="PREFIX")
+    cpu: str = setting("8", "Each one's processors.", metavar="QUANTITY")
+    memory: str = setting("32Gi", "Each one's memory.", metavar="QUANTITY")
+    pods: int = setting(110, "How many pods each one takes.", metavar="COUNT")
