@@ -4,7 +4,7 @@
 - `controller`: follows all resources, looks at what the graph names, deletes, unblocks and orphans.
 
 Words: a *dependent* names *owners* by UID. A reference is *solid* while the owner lives, *dangling* when the owner does
-not exist, *waiting* when the owner is being deleted in the foreground and waits for its dependents; a dependent *blocks*
+not exist, *waiting* when the owner, deleted in the foreground, waits for its dependents; a dependent *blocks*
 it while its reference says so (`blockOwnerDeletion`).
 """
 
