@@ -3,7 +3,9 @@
     python bench/kubelet.py --pods 50 --starts 4,6,10
 
 The API server is in memory and in the same process, so its work is in the figures, too. Pods are counted ready when
-the API says so. `rest` is the CPU time of this process over some seconds with all pods running.
+the API says so. `raw` are bare pods (bench/cri.py); `same` are the kubelet's own configurations (mounts, masked paths,
+seccomp, cgroups) by raw calls: that is the floor it adds to. `rest` is the CPU time of this process over some seconds
+with all pods running.
 """
 
 import argparse
@@ -14,16 +16,18 @@ import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.kubelet.worlds import World, ready, world
-
 from bench.cri import start_pods
+from tests.kubelet.worlds import World, world
+
 from kaa.base import log
 from kaa.kinds.views import Pod
+from kaa.kubelet.cri import api
 from kaa.kubelet.cri.grpc import GrpcRuntime
 from kaa.testing.real_node import real_node
 
@@ -52,6 +56,54 @@ async def start(w: World, names: list[str]) -> list[float]:
     return list(times.values())
 
 
+class Recording(GrpcRuntime):
+    """Keeps the last configurations it was given, to make the same without a kubelet."""
+
+    sandbox: api.SandboxConfig
+    container: api.ContainerConfig
+
+    async def run_sandbox(self, config: api.SandboxConfig, runtime_handler: str = "") -> str:
+        self.sandbox = config
+        return await super().run_sandbox(config, runtime_handler)
+
+    async def create_container(self, sandbox_id: str, config: api.ContainerConfig, sandbox: api.SandboxConfig) -> str:
+        self.container = config
+        return await super().create_container(sandbox_id, config, sandbox)
+
+
+async def start_same(runtime: Recording, pods: int, at: int, cgroup_root: str, directory: Path) -> float:
+    """The floor: the same sandboxes and containers by raw calls, `at` at a time; seconds for all."""
+    slots = asyncio.Semaphore(at)
+    (directory / "d").mkdir(exist_ok=True)
+    (directory / "f").touch()
+    mounts = [
+        replace(each, host_path=str(directory / ("d" if each.container_path.startswith("/var") else "f")))
+        for each in runtime.container.mounts
+    ]
+
+    async def one(number: int) -> str:
+        sandbox = replace(
+            runtime.sandbox,
+            metadata=api.SandboxMetadata(f"raw-{number}", f"raw-uid-{number}", "default"),
+            labels={},
+            log_directory=str(directory / f"logs-{number}"),
+            linux=replace(runtime.sandbox.linux, cgroup_parent=f"{cgroup_root}/raw-{number}"),
+        )
+        container = replace(runtime.container, labels={}, mounts=mounts)
+        async with slots:
+            owner = await GrpcRuntime.run_sandbox(runtime, sandbox)
+            id_ = await GrpcRuntime.create_container(runtime, owner, container, sandbox)
+            await runtime.start_container(id_)
+        return owner
+
+    began = time.perf_counter()
+    owners = await asyncio.gather(*(one(number) for number in range(pods)))
+    seconds = time.perf_counter() - began
+    for owner in owners:
+        await runtime.remove_sandbox(owner)
+    return seconds
+
+
 async def remove(w: World, names: list[str]) -> float:
     began = time.perf_counter()
     await asyncio.gather(*(w.delete(name) for name in names))
@@ -65,13 +117,13 @@ async def measure(pods: int, starts: list[int], rest_seconds: float) -> Any:
     with tempfile.TemporaryDirectory(prefix="kaa-bench-") as text:
         directory = Path(text)
         async with real_node(directory) as node:
-            runtime = GrpcRuntime(node.containerd.socket)
+            runtime = Recording(node.containerd.socket)
             await start_pods(runtime, 1, 1, node.cgroup_root)
             raw = await start_pods(runtime, 10, 1, node.cgroup_root)
             results["raw_one_milliseconds"] = raw["milliseconds_p50"]["pod"]
             many = [await start_pods(runtime, pods, at, node.cgroup_root) for at in starts]
             results["raw_all_seconds"] = {run["at"]: round(pods / run["pods_per_second"], 3) for run in many}
-            results["all_seconds"] = {}
+            results |= {"same_seconds": {}, "all_seconds": {}}
             for at in starts:
                 options = {
                     "manage_cgroups": True, "manage_mounts": True, "cgroup_root": node.cgroup_root, "starts_max": at,
@@ -92,7 +144,10 @@ async def measure(pods: int, starts: list[int], rest_seconds: float) -> Any:
                     results["rest_percent_of_a_core"] = round((cpu() - before) / rest_seconds * 100, 3)
                     results["removal_seconds"] = round(await remove(w, names), 3)
                     await w.settled_runtime()
-                    assert w.kubelet is not None and w.kubelet.parts is not None
+                    floor = await start_same(runtime, pods, at, node.cgroup_root, directory)
+                    results["same_seconds"][at] = round(floor, 3)
+                    assert w.kubelet is not None
+                    assert w.kubelet.parts is not None
                     w.kubelet.parts.cgroups.teardown()
             await runtime.close()
     return results

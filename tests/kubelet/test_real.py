@@ -12,8 +12,10 @@ import pytest
 from tests.kubelet.worlds import phase, ready, state_of, waiting, world
 
 from kaa.cluster.preflight import preflight
+from kaa.http.api import Disconnected
 from kaa.http.inprocess import InProcess
-from kaa.http.websocket import connect
+from kaa.http.spdy import SpdySession
+from kaa.http.websocket import WebSocket, connect
 from kaa.kubelet.cri.grpc import GrpcRuntime
 from kaa.kubelet.server import NodeServer
 from kaa.testing.real_node import real_node
@@ -198,7 +200,8 @@ async def test_ends_and_restarts() -> None:
         assert state_of(obj, "web")["state"]["terminated"]["reason"] == "OOMKilled"
 
         await w.create(
-            "loop", containers=[shell("sleep 0.3; exit 1", terminationMessagePolicy="FallbackToLogsOnError")]
+            "loop",
+            containers=[shell("sleep 0.3; echo last words; exit 1", terminationMessagePolicy="FallbackToLogsOnError")],
         )
         obj = await w.until("loop", waiting("web", "CrashLoopBackOff"), seconds=30)
         assert state_of(obj, "web")["lastState"]["terminated"]["message"] == "last words\n"
@@ -227,3 +230,118 @@ async def test_pods_start_quickly() -> None:
         for index in range(10):
             await w.until(f"p{index}", ready, seconds=60)
         print(f"10 pods after {time.monotonic() - began:.3f} s")
+
+
+class Tunnel:
+    """A raw connection within WebSocket messages: the client's side of kubectl's port-forward."""
+
+    def __init__(self, socket: WebSocket) -> None:
+        self._socket = socket
+        self._rest = b""
+        self.closed = asyncio.Event()
+
+    async def readexactly(self, count: int) -> bytes:
+        while len(self._rest) < count:
+            message = await self._socket.receive()
+            if message is None:
+                raise Disconnected("closed")
+            assert isinstance(message, bytes)
+            self._rest += message
+        data, self._rest = self._rest[:count], self._rest[count:]
+        return data
+
+    def write(self, data: bytes) -> None:
+        self._socket.send_soon(data)
+
+    async def drain(self) -> None:
+        await self._socket.connection.drain()
+
+    def close(self) -> None:
+        self._socket.connection.close()
+
+
+async def test_streams_refusals_and_ends() -> None:
+    async with real() as w:
+        node = transport(w)
+        wait = "while :; do sleep 0.05; done"
+        note = "trap 'cut -d. -f1,2 /proc/uptime > /s/{0}; exit 0' TERM; " + wait
+        serve = "mkdir /w; echo hi > /w/x; httpd -p 8080 -h /w; " + note.format("app")
+        mount = {"volumeMounts": [{"name": "s", "mountPath": "/s"}]}
+        hook = {"preStop": {"exec": {"command": ["sh", "-c", "sleep 0.3; cat /proc/uptime > /s/hook"]}}}
+        shared = w.settings.root_dir.parent / "shared"
+        shared.mkdir()
+        await w.create(
+            "web",
+            terminationGracePeriodSeconds=20,
+            volumes=[{"name": "s", "hostPath": {"path": str(shared), "type": "Directory"}}],
+            initContainers=[
+                shell(note.format("side1"), "side1", restartPolicy="Always", **mount),
+                shell(note.format("side2"), "side2", restartPolicy="Always", **mount),
+            ],
+            containers=[
+                shell(serve, lifecycle=hook, **mount, readinessProbe={"tcpSocket": {"port": 8080}, "periodSeconds": 1})
+            ],
+        )
+        await w.until("web", ready, seconds=30)
+
+        # Port-forward, as kubectl does it: SPDY within a WebSocket.
+        socket = await connect(node, "/portForward/default/web", subprotocols=("SPDY/3.1+portforward.k8s.io",))
+        session = SpdySession(Tunnel(socket))  # type: ignore[arg-type]
+        errors = session.open_soon({"streamType": "error", "port": "8080", "requestID": "0"})
+        errors.finish()
+        data = session.open_soon({"streamType": "data", "port": "8080", "requestID": "0"})
+        await data.write(b"GET /x HTTP/1.0\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert b"hi\n" in await data.read_all()
+        await session.close()
+
+        # SPDY all the way, as older clients do it.
+        upgraded = await node.upgrade(
+            "POST", "/exec/default/web/web", protocol="SPDY/3.1",
+            query="command=cat&input=1&output=1", headers=[("X-Stream-Protocol-Version", "v4.channel.k8s.io")],
+        )  # fmt: skip
+        assert upgraded.headers["x-stream-protocol-version"] == "v4.channel.k8s.io"
+        session = SpdySession(upgraded.connection)
+        error, stdin, stdout = [session.open_soon({"streamType": each}) for each in ("error", "stdin", "stdout")]
+        await stdin.write(b"through and through")
+        stdin.finish()
+        async with asyncio.timeout(10):
+            assert await stdout.read_all() == b"through and through"
+            assert b"Success" in await error.read_all()
+        await session.close()
+
+        for name, pod, reason, text in (
+            ("root", {"securityContext": {"runAsNonRoot": True}, "containers": [shell(wait)]},
+             "CreateContainerConfigError", "container has runAsNonRoot and image will run as root"),
+            ("never", {"containers": [shell(wait) | {"image": "nope:1", "imagePullPolicy": "Never"}]},
+             "ErrImageNeverPull", 'Container image "nope:1" is not present with pull policy of Never'),
+            ("type", {"volumes": [{"name": "h", "hostPath": {"path": str(shared), "type": "File"}}],
+                      "containers": [shell(wait)]},
+             "ContainerCreating", "hostPath type check failed"),
+        ):  # fmt: skip
+            await w.create(name, **pod)
+            obj = await w.until(name, lambda o, t=text: t in str(o["status"]), seconds=20)
+            assert state_of(obj, "web")["state"]["waiting"]["reason"] == reason
+
+        await w.delete("web")
+        await w.until_gone("web", seconds=30)
+        times = [float((shared / each).read_text().split()[0]) for each in ("hook", "app", "side2", "side1")]
+        assert times == sorted(times)
+
+
+async def test_logs_across_restarts() -> None:
+    async with real() as w:
+        node = transport(w)
+        await w.create("web", containers=[shell("echo one; sleep 0.2; echo two; exit 1")])
+        await w.until("web", lambda o: state_of(o, "web")["restartCount"] == 1, seconds=20)
+        followed = (await node.call("GET", "/containerLogs/default/web/web", query="follow=true")).body
+        assert followed == b"one\ntwo\n"
+        previous = (await node.call("GET", "/containerLogs/default/web/web", query="previous=true")).body
+        assert previous == b"one\ntwo\n"
+        missing = await node.call("GET", "/containerLogs/default/web/nope")
+        assert missing.status == 400
+        summary = await node.call("GET", "/stats/summary")
+        assert b'"nodeName"' in summary.body
+        stranger = InProcess(NodeServer(w.kubelet))
+        assert (await stranger.call("GET", "/pods")).status == 401
+        assert (await stranger.call("GET", "/healthz")).body == b"ok"

@@ -182,7 +182,8 @@ def phase(wanted: str) -> Callable[[Json], bool]:
 
 
 def state_of(obj: Json, name: str, kind: str = "containerStatuses") -> Json:
-    return next(each for each in obj["status"].get(kind, ()) if each["name"] == name)
+    found = [each for each in obj["status"].get(kind, ()) if each["name"] == name]
+    return found[0] if found else {"name": name, "state": {}, "lastState": {}, "restartCount": -1}
 
 
 def waiting(name: str, reason: str, kind: str = "containerStatuses") -> Callable[[Json], bool]:

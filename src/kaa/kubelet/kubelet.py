@@ -96,6 +96,7 @@ class Kubelet:
                 memory_capacity=whole(node.capacity["memory"]),
                 resolver=parse_resolv_conf(_text(settings)),
                 starts=asyncio.Semaphore(settings.starts_max),
+                container_starts=asyncio.Semaphore(settings.starts_max),
                 writes=asyncio.Semaphore(settings.status_writes_max),
             )
             self.pods = pods = Pods(parts, pods_informer)

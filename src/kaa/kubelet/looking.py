@@ -58,9 +58,14 @@ class Looking:
         self._worker = worker
         self.stale: set[str] = set()
         self.everything = False
+        self._messages: dict[str, str] = {}
 
     async def look(self) -> None:
         """Bring `worker.seen` up to date. Raises RuntimeFailed."""
+        for container in self._worker.seen.each():
+            # One that had ended before its start was answered.
+            if container.exited and container.id not in self._messages:
+                self.stale.add(container.id)
         worker = self._worker
         if self.everything:
             self.everything = False
@@ -70,9 +75,10 @@ class Looking:
             except BaseException:
                 self.everything = True
                 raise
-            before, worker.seen = worker.seen, found
+            worker.seen = found
+            self._messages = {id_: text for id_, text in self._messages.items() if found.find(id_)}
             for container in list(found.each()):
-                self._ended(container, before.find(container.id))
+                self._ended(container)
             return
         while self.stale:
             id_ = self.stale.pop()
@@ -100,25 +106,26 @@ class Looking:
             return
         container = ContainerSeen.of(status, before.sandbox_id)
         seen.put(container)
-        self._ended(container, before)
+        self._ended(container)
 
-    def _ended(self, container: ContainerSeen, before: ContainerSeen | None) -> None:
-        """Give a container that has ended its message, once."""
+    def _ended(self, container: ContainerSeen) -> None:
+        """Give a container that has ended its message: read once, the files may be gone later."""
         if not container.exited:
             return
-        if before is not None and before.exited:
-            self._worker.seen.put(replace(container, message=before.message))
+        if container.id in self._messages:
+            self._worker.seen.put(replace(container, message=self._messages[container.id]))
             return
         pod = self._worker.pod
         spec = spec_of(pod, container.name)
         if spec is None:
+            self._messages[container.id] = container.message
             return
         message = _read(termination_file(self._parts.settings, pod, spec, container.attempt))
         if not message and spec.termination_message_policy == "FallbackToLogsOnError" and container.exit_code:
             path = log_directory(pod, self._parts.settings) / container.name / f"{container.attempt}.log"
             message = last_lines(path, FALLBACK_LINES_MAX, FALLBACK_BYTES_MAX)
-        if message or container.message:
-            self._worker.seen.put(replace(container, message=message or container.message))
+        self._messages[container.id] = message or container.message
+        self._worker.seen.put(replace(container, message=message or container.message))
 
     async def sweep(self) -> None:
         """Remove tries that nobody asks for any more: of each container, one that ended is kept beside the newest;
@@ -128,6 +135,7 @@ class Looking:
             for container in tries[1 + DEAD_KEPT :]:
                 await self._parts.runtime.remove_container(container.id)
                 seen.drop(container.id)
+                self._messages.pop(container.id, None)
                 self._parts.owners.pop(container.id, None)
                 _unlink_logs(log_directory(self._worker.pod, self._parts.settings), container)
         used = {container.sandbox_id for container in seen.each()}

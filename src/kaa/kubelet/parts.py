@@ -54,7 +54,9 @@ class Parts:
     memory_capacity: int = 1
     resolver: Resolver = field(default_factory=Resolver)
     starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(10))
-    """Held while a sandbox or container is made."""
+    """Held while a sandbox is made."""
+    container_starts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(5))
+    """Held while a container is made: apart from sandboxes, so that the first pods of many are ready soon."""
     writes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     """Held while a status is written."""
     owners: dict[str, str] = field(default_factory=dict)

@@ -73,8 +73,9 @@ class Settings:
     pulls_max: int = 5
     """Image pulls at one time."""
 
-    starts_max: int = 10
-    """Pods that make sandboxes and containers at one time; others wait their turn."""
+    starts_max: int = 4
+    """Sandboxes made at one time, and containers made at one time; others wait their turn. More than a few make the
+    runtime slower for all on small machines."""
 
     status_writes_max: int = 8
     """Status patches in flight at one time."""

@@ -99,7 +99,7 @@ async def start_container(
     if start.finished_at:
         memo.backoff(container.name).restarted(parts.clock.now(), start.finished_at)
     made = _configure(parts, pod, container, attempt, sandbox, seen, references, volumes, image)
-    async with parts.starts:
+    async with parts.container_starts:
         try:
             id_ = await parts.runtime.create_container(sandbox.id, made, config)
         except api.RuntimeFailed as error:

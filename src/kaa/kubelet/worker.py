@@ -242,6 +242,7 @@ class Worker:
             await self._make_sandbox(plan)
         for start in plan.starts:
             await self._start(start)
+        await self.looking.look()
 
     async def _make_sandbox(self, plan: Plan) -> None:
         if plan.replace_sandbox:
