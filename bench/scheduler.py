@@ -9,8 +9,11 @@ import platform
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import msgspec
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from kaa.kinds.views import Node, Pod
 from kaa.meta import selectors
@@ -38,7 +41,7 @@ def pod(kind: str, number: int) -> Pod:
     labels = {"app": f"{kind}-{number % 10}"}
     spec: dict = {
         "containers": [
-            {"name": "main", "image": "example.com/main:1", "resources": {"requests": {"cpu": "100m", "memory": "200Mi"}}}
+            {"name": "main", "image": "main:1", "resources": {"requests": {"cpu": "100m", "memory": "200Mi"}}}
         ]
     }
     owners = []
@@ -46,7 +49,12 @@ def pod(kind: str, number: int) -> Pod:
         owners = [{"kind": "ReplicaSet", "name": labels["app"], "uid": labels["app"], "controller": True}]
     elif kind == "spread":
         spec["topologySpreadConstraints"] = [
-            {"maxSkew": 1, "topologyKey": ZONE, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": labels}}
+            {
+                "maxSkew": 1,
+                "topologyKey": ZONE,
+                "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchLabels": labels},
+            }
         ]
     elif kind == "affinity":
         term = {"labelSelector": {"matchLabels": labels}, "topologyKey": ZONE}

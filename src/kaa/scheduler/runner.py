@@ -222,7 +222,7 @@ class Runner:
     def _pick(self, scores: Any, rows: Rows, base: int, count: int) -> Decision:
         best = scores.max()
         ties = np.flatnonzero(scores == best)
-        at = int(ties[0]) if len(ties) == 1 else ids.choice(ties.tolist())
+        at = int(ties[0]) if len(ties) == 1 else int(ties[ids.choice(range(len(ties)))])
         row = at if rows is EVERY else int(rows[at])  # type: ignore[index]
         return Decision(self.snapshot.table.names[row], int(best) + base, count)
 
