@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from tests.server.world import Api, World, running
 
 from kaa.store.sqlite import SqliteStore
-from tests.server.world import Api, World, running
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import orjson
 from kaa.kinds.spec import KindSpec
 from kaa.store.api import Event as StoreEvent
 
-__all__ = ["ADDED", "DELETED", "MODIFIED", "Cached", "Change", "ResourceCache", "Watcher", "WatchCache"]
+__all__ = ["ADDED", "DELETED", "MODIFIED", "Cached", "Change", "ResourceCache", "WatchCache", "Watcher"]
 
 Json = dict[str, Any]
 

@@ -13,10 +13,11 @@ from kaa.http.serve import Server, serve
 from kaa.http.tls import TlsServer
 from kaa.kinds.registry import Registry, builtin
 from kaa.server import forms, subresources
+from kaa.server.admission.api import Chain
 from kaa.server.admission.defaults import default_chain
 from kaa.server.app import Application
 from kaa.server.authn import Authentication, ServiceAccountTokens, StaticTokens
-from kaa.server.authz import Rbac, authorizer
+from kaa.server.authz import EscalationCheck, Rbac, authorizer
 from kaa.server.bootstrap import bootstrap
 from kaa.server.call import Parts
 from kaa.server.discovery import Discovery
@@ -96,7 +97,10 @@ class ApiServer:
         registry = self._registry or builtin()
         self.objects = objects = Objects(self.store, registry)
         await objects.start()
+        authorize = authorizer(settings.authorization_mode, objects)
         chain = default_chain(objects, settings.enable_admission_plugins, settings.disable_admission_plugins)
+        if isinstance(authorize, Rbac):
+            chain = Chain([*chain.plugins, EscalationCheck(authorize)])
         self.parts = parts = Parts(objects, chain, clock)
         services = registry.get("", "v1", "services")
         assert services is not None
@@ -110,7 +114,6 @@ class ApiServer:
         if settings.token_auth_file is not None:
             authenticators.insert(0, StaticTokens.from_file(settings.token_auth_file))  # type: ignore[arg-type]
         authenticate = Authentication(authenticators, anonymous=settings.anonymous_auth)
-        authorize = authorizer(settings.authorization_mode, objects)
         self.app = Application(parts, authenticate, authorize)
         self._register(authorize if isinstance(authorize, Rbac) else None)
         if listen:

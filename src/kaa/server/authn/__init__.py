@@ -27,7 +27,17 @@ class Authentication:
         self._anonymous = anonymous
 
     def __call__(self, request: Request) -> User:
-        """The user; raises 401."""
+        """The user; raises 401, and 403 for who wants to be taken for another."""
+        user = self._of(request)
+        for name in request.headers:
+            if name.startswith("impersonate-"):
+                raise errors.forbidden(
+                    None, "", f'User "{user.name}" asks to be taken for another by {name}, but impersonation is not '
+                    "served by this release: use credentials of that user (see docs/conformance.md)",
+                )  # fmt: skip
+        return user
+
+    def _of(self, request: Request) -> User:
         if request.peer.certificate_der is not None:
             return user_of_certificate(request.peer.certificate_der)
         token = bearer_of(request)

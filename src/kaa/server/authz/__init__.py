@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from kaa.server.app import Authorize, Decision
+from kaa.server.authz.escalation import EscalationCheck
 from kaa.server.authz.rbac import Rbac
 from kaa.server.objects import Objects
 from kaa.server.request import RequestInfo, User
 
-__all__ = ["MODES", "Rbac", "authorizer"]
+__all__ = ["MODES", "EscalationCheck", "Rbac", "authorizer"]
 
 MODES = ("RBAC", "Node", "AlwaysAllow", "AlwaysDeny")
 

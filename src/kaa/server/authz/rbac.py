@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds.spec import KindSpec
+from kaa.meta.resource import Resource
 from kaa.server.app import Decision
-from kaa.server.cache import Change, ResourceCache
+from kaa.server.cache import Cached, Change, ResourceCache
 from kaa.server.objects import Objects
 from kaa.server.request import RequestInfo, User
 
@@ -98,6 +99,15 @@ class Rbac:
         yield from rules.cluster
         yield from rules.namespaced.get(namespace, ())
 
+    def role_rules(self, namespace: str, reference: Json) -> list[Json] | None:
+        """The rules of the role a binding refers to; None where there is no such role."""
+        entry = self._role(namespace, reference)
+        return None if entry is None else entry.decode().get("rules") or []
+
+    def resource(self, plural: str) -> Resource:
+        """One of the four resources that rules come from."""
+        return self._caches[plural].spec.resource
+
     def _changed(self, change: Change) -> None:
         self._by_subject.clear()
         self._grants.clear()
@@ -136,10 +146,7 @@ class Rbac:
         return self._bindings
 
     def _of_role(self, namespace: str, reference: Json) -> list[Grant]:
-        if reference.get("kind") == "Role":
-            entry = self._caches["roles"].get(f"{namespace}/{reference.get('name')}")
-        else:
-            entry = self._caches["clusterroles"].get(str(reference.get("name")))
+        entry = self._role(namespace, reference)
         if entry is None:
             return []
         key = (entry.key, entry.revision)
@@ -147,6 +154,11 @@ class Rbac:
         if grants is None:
             grants = self._grants[key] = [Grant(rule) for rule in entry.decode().get("rules") or ()]
         return grants
+
+    def _role(self, namespace: str, reference: Json) -> Cached | None:
+        if reference.get("kind") == "Role":
+            return self._caches["roles"].get(f"{namespace}/{reference.get('name')}")
+        return self._caches["clusterroles"].get(str(reference.get("name")))
 
 
 _ALLOWED = Decision(True, "RBAC: allowed")

@@ -9,8 +9,18 @@ from typing import Any
 from urllib.parse import urlencode
 
 from kaa.base import ids
-from kaa.http.api import Answer, CallError, Connection, Request, Response, StreamingResponse, Transport, Upgrade
-from kaa.http.api import UpgradeRefused, Writer
+from kaa.http.api import (
+    Answer,
+    CallError,
+    Connection,
+    Request,
+    Response,
+    StreamingResponse,
+    Transport,
+    Upgrade,
+    UpgradeRefused,
+    Writer,
+)
 from kaa.meta import errors
 from kaa.server.call import Call
 from kaa.server.objects import served_form

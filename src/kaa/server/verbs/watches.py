@@ -114,8 +114,18 @@ class _Watcher:
     """Writes the changes that pass its filter to one connection."""
 
     __slots__ = (
-        "bookmarks", "call", "form", "held", "held_bytes", "key", "last", "selection", "spec", "table_started", "writer",
+        "bookmarks",
         "cache",
+        "call",
+        "form",
+        "held",
+        "held_bytes",
+        "key",
+        "last",
+        "selection",
+        "spec",
+        "table_started",
+        "writer",
     )  # fmt: skip
 
     def __init__(self, call: Call, cache: ResourceCache, wanted: _Wanted, writer: Writer) -> None:
