@@ -240,3 +240,70 @@ async def test_node_is_registered_and_its_lease_kept(tmp_path: Path) -> None:
         assert node["metadata"]["labels"]["kubernetes.io/hostname"] == NODE
         lease = await w.client.get_json(Lease.resource, NODE, "kube-node-lease")
         assert lease["spec"]["holderIdentity"] == NODE
+
+
+async def test_a_finished_pod_keeps_its_status_over_a_restart(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await w.create("job", restartPolicy="Never", containers=[web(command=["false"])])
+        before = await w.until("job", phase("Failed"))
+        await w.kill()
+        await w.start()
+        await w.create("later", containers=[web()])
+        await w.until("later", ready)
+        assert (await w.pod("job"))["status"] == before["status"]
+        await w.delete("job")
+        await w.until_gone("job")
+
+
+async def test_a_corrected_image_is_tried_at_once(tmp_path: Path) -> None:
+    from kaa.kinds.views import Pod
+    from kaa.simulated.runtime import SimulatedRuntime, SimulatedSettings
+
+    runtime = SimulatedRuntime(SimulatedSettings(images_present=False))
+    runtime.faults.images_missing.append("*/web:1")
+    async with world(tmp_path, runtime) as w:
+        await w.create("web", containers=[web()])
+        await w.until("web", waiting("web", "ImagePullBackOff"))
+        patch = {"spec": {"containers": [{"name": "web", "image": "example.com/web:2"}]}}
+        await w.client.patch(Pod.resource, "web", patch, namespace="default", kind="strategic")
+        await w.until("web", ready, seconds=3)
+
+
+async def test_deleting_interrupts_a_pull(tmp_path: Path) -> None:
+    from kaa.simulated.runtime import SimulatedRuntime, SimulatedSettings
+
+    runtime = SimulatedRuntime(SimulatedSettings(images_present=False, pull_seconds=60))
+    async with world(tmp_path, runtime) as w:
+        await w.create("web", containers=[web()])
+        await w.settled(lambda: "Pulling" in w.heard.reasons)
+        await w.delete("web")
+        await w.until_gone("web", seconds=3)
+        await w.settled(lambda: not w.kubelet.pods.workers)
+
+
+async def test_events_of_the_runtime_may_be_lost(tmp_path: Path) -> None:
+    from kaa.simulated.runtime import SimulatedRuntime
+
+    class Deaf(SimulatedRuntime):
+        async def features(self):  # type: ignore[no-untyped-def]
+            from dataclasses import replace
+
+            return replace(await super().features(), events=False)
+
+    async with world(tmp_path, Deaf(), relist_seconds=0.1) as w:
+        await w.create("job", restartPolicy="Never", containers=[web(command=["sleep", "0.3"])])
+        await w.until("job", phase("Succeeded"))
+
+
+async def test_finalizers_keep_the_object_not_the_containers(tmp_path: Path) -> None:
+    from kaa.kinds.views import Pod
+
+    async with world(tmp_path) as w:
+        await w.create("web", metadata={"finalizers": ["example.com/x"]}, containers=[web()])
+        await w.until("web", ready)
+        await w.delete("web")
+        await w.until("web", phase("Failed"))
+        await w.settled_runtime()
+        await w.client.patch(Pod.resource, "web", {"metadata": {"finalizers": None}}, namespace="default")
+        await w.until_gone("web")
+        await w.settled(lambda: not w.kubelet.pods.workers)

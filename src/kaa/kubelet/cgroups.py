@@ -18,7 +18,7 @@ __all__ = ["Cgroups", "NoCgroups", "weight_of"]
 _log = Logger("kubelet")
 SYSTEM_ROOT = Path("/sys/fs/cgroup")
 _V2_CONTROLLERS = ("cpu", "memory", "pids", "cpuset", "io", "hugetlb")
-_NOT_HIERARCHIES = ("unified", "systemd")
+_NOT_HIERARCHIES = ("unified",)
 
 
 def weight_of(shares: int) -> int:

@@ -31,7 +31,9 @@ async def finish(worker: "Worker", how: tuple[str, str, str]) -> None:
         parts.event(pod, "Normal", "DeadlineExceeded", lifecycle.DEADLINE_MESSAGE)
     worker.memo.finished = how
     await _stop(worker, float(pod.spec.termination_grace_period_seconds))
-    worker.publish()
+    if not pod.finished:
+        # Else it was said by an earlier kubelet, who knew more than is left to see now.
+        worker.publish()
     await _give_back(worker)
 
 

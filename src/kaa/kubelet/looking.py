@@ -25,6 +25,7 @@ MESSAGE_BYTES_MAX = 4096
 FALLBACK_BYTES_MAX = 2048
 FALLBACK_LINES_MAX = 80
 DEAD_KEPT = 1
+_REMEMBERED_MAX = 100
 
 
 async def look_at(parts: Parts, uid: str) -> PodSeen:
@@ -138,6 +139,11 @@ class Looking:
                 self._messages.pop(container.id, None)
                 self._parts.owners.pop(container.id, None)
                 _unlink_logs(log_directory(self._worker.pod, self._parts.settings), container)
+        memo = self._worker.memo
+        if len(memo.startup_passed) > _REMEMBERED_MAX or len(memo.ready) > _REMEMBERED_MAX:
+            alive = {container.id for container in seen.each()}
+            memo.startup_passed &= alive
+            memo.ready = {id_: verdict for id_, verdict in memo.ready.items() if id_ in alive}
         used = {container.sandbox_id for container in seen.each()}
         for sandbox in list(seen.sandboxes[1:]):
             if sandbox.id not in used and not sandbox.ready:

@@ -23,7 +23,6 @@ __all__ = ["Pods"]
 
 _log = Logger("kubelet")
 _IN_MOTION_SECONDS = 0.25
-_LOOK_AT_ONCE = 8
 
 
 class Pods:
@@ -83,18 +82,10 @@ class Pods:
         uids = {each.labels.get(names.POD_UID, "") for each in sandboxes}
         uids |= {each.labels.get(names.POD_UID, "") for each in containers}
         uids -= {""}
-        slots = asyncio.Semaphore(_LOOK_AT_ONCE)
-
-        async def adopt(pod: Pod) -> None:
-            async with slots:
-                worker = Worker(self._parts, pod)
+        for pod in self._informer.lister.all():
+            if pod.uid in uids:
+                worker = self.workers[pod.uid] = Worker(self._parts, pod, self._ended)
                 worker.looking.everything = True
-                self.workers[pod.uid] = worker
-                if pod.uid in uids:
-                    worker.seen = await look_at(self._parts, pod.uid)
-                    worker.looking.everything = True
-
-        await asyncio.gather(*(adopt(pod) for pod in self._informer.lister.all() if pod.uid in uids))
         _log.info("took over what runs", pods=len(self.workers), others=len(uids - self.workers.keys()))
         self._route(sandboxes, containers)
         await self._clear_directories(uids)
@@ -115,12 +106,12 @@ class Pods:
             assert old is not None
             if (worker := self.workers.get(old.uid)) is not None:
                 worker.remove()
-                if worker.ended:
+                if worker.ended and not worker.busy:
                     self._drop(old.uid)
             return
         worker = self.workers.get(new.uid)
         if worker is None:
-            worker = self.workers[new.uid] = Worker(self._parts, new)
+            worker = self.workers[new.uid] = Worker(self._parts, new, self._ended)
             self._parts.cgroups.update_qos(w.pod for w in self.workers.values() if not w.pod.finished)
             worker.wake()
         elif old is None:
@@ -129,6 +120,10 @@ class Pods:
             worker.wake()
         else:
             worker.update(new)
+
+    def _ended(self, worker: Worker) -> None:
+        if worker.removed and self.workers.get(worker.pod.uid) is worker:
+            self._drop(worker.pod.uid)
 
     def _drop(self, uid: str) -> None:
         worker = self.workers.pop(uid, None)

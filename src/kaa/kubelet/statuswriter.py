@@ -93,11 +93,14 @@ class StatusWriter:
                 if self._wanted is wanted:
                     return
             except StatusError as error:
-                if error.code in (404, 409):
-                    # 409: the name is another pod's by now; its uid was in the patch.
+                if error.code == 404:
                     self.gone = True
                     return
-                _log.warning("status not written", pod=f"{self._namespace}/{self._name}", error=error.message)
+                if error.code == 409:
+                    # The name may be another pod's by now (the uid is in the patch): look.
+                    self._base = None
+                else:
+                    _log.warning("status not written", pod=f"{self._namespace}/{self._name}", error=error.message)
                 await self._parts.clock.sleep(backoff.next_seconds())
             except (CallError, TimeoutError) as error:
                 _log.warning("status not written", pod=f"{self._namespace}/{self._name}", error=str(error))

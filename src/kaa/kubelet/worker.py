@@ -6,6 +6,7 @@ after an interruption the runtime is listed anew.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from kaa.base import tasks
 from kaa.base.log import Logger
@@ -39,10 +40,11 @@ STEPS_MAX = 100
 class Worker:
     """One pod. Its methods are called on the loop; only `_work` awaits."""
 
-    def __init__(self, parts: Parts, pod: Pod, seen: PodSeen | None = None) -> None:
+    def __init__(self, parts: Parts, pod: Pod, on_end: "Callable[[Worker], None]") -> None:
         self.parts = parts
         self.pod = pod
-        self.seen = seen or PodSeen()
+        self._on_end = on_end
+        self.seen = PodSeen()
         self.memo = Memo()
         self.plan = Plan()
         self.removed = False
@@ -69,8 +71,14 @@ class Worker:
     def update(self, pod: Pod) -> None:
         """The pod's object has changed."""
         before, self.pod = self.pod, pod
+        if self.ended:
+            return
         if pod.spec != before.spec or pod.labels != before.labels or pod.annotations != before.annotations:
             self._volumes_stale = True
+        if pod.spec != before.spec:
+            # What could not be started may be another thing now: no waiting for its turn.
+            self._try_again(lambda _name, _failure: True)
+            self._refuse_resize(before, pod)
         grace = pod.metadata.deletion_grace_period_seconds
         if pod.deleting and (not self._ending or (grace is not None and grace < self._ending_grace)):
             self._interrupt()
@@ -107,10 +115,23 @@ class Worker:
     def _objects_changed(self) -> None:
         self._volumes_stale = True
         # What was missing may be there now.
-        for name, failure in list(self.memo.failures.items()):
-            if name == "" or failure.reason == "CreateContainerConfigError":
-                self.memo.failures[name] = Waiting(failure.reason, failure.message)
+        self._try_again(lambda name, failure: name == "" or failure.reason == "CreateContainerConfigError")
         self.wake()
+
+    def _try_again(self, which: Callable[[str, Waiting], bool]) -> None:
+        for name, failure in list(self.memo.failures.items()):
+            if which(name, failure):
+                self.memo.failures[name] = Waiting(failure.reason, failure.message)
+
+    def _refuse_resize(self, before: Pod, after: Pod) -> None:
+        old = {c.name: c.resources for c in (*before.spec.init_containers, *before.spec.containers)}
+        for container in (*after.spec.init_containers, *after.spec.containers):
+            if old.get(container.name) not in (None, container.resources):
+                message = (
+                    f"resources of container {container.name} were changed in place, which this node does not support: "
+                    "it goes on with what it was started with; recreate the pod"
+                )
+                self.parts.event(after, "Warning", "ResizeInfeasible", message, container.name)
 
     @property
     def busy(self) -> bool:
@@ -134,6 +155,8 @@ class Worker:
         self._task.add_done_callback(self._done)
 
     def _interrupt(self) -> None:
+        if self.ended:
+            return
         if self._task is not None:
             self._again = True
             self.looking.everything = True
@@ -144,6 +167,7 @@ class Worker:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._task = None
         if self.ended:
+            self._on_end(self)
             return
         if not task.cancelled() and task.exception() is not None:
             self._wake_at(self.parts.clock.now() + self._retry.next_seconds())
