@@ -187,7 +187,8 @@ class Cgroups(NoCgroups):
 
     def _remove(self, name: str) -> bool:
         gone = True
-        for controller in self.hierarchies:
+        # Beside v1 hierarchies, runtimes make groups in the hybrid v2 one, which we don't use.
+        for controller in self.hierarchies if self.unified else (*self.hierarchies, "unified"):
             path = self._path(controller, name)
             if path.exists():
                 gone = _remove_tree(path) and gone
