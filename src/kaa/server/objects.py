@@ -7,6 +7,8 @@ to every reader.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
+
 from kaa.base.log import Logger
 from kaa.kinds.registry import Registry
 from kaa.kinds.spec import KindSpec
@@ -101,8 +103,9 @@ class Objects:
         stored = encode(stored_form(spec, obj))
         meta = obj["metadata"]
         key = name_of(meta.get("namespace", ""), meta["name"])
-        if make_cached(current.spec, key, current.revision, stored).wire == current.wire:
-            return current
+        wire = make_cached(current.spec, key, current.revision, stored).wire
+        if wire == current.wire or (len(wire) == len(current.wire) and orjson.loads(wire) == current.decode()):
+            return current  # the same, perhaps with its fields in another order
         try:
             return await self._put(spec, obj, current.revision, None, also, stored)
         except Mismatch:
