@@ -1,9 +1,11 @@
 """Nodes: silence, taints, eviction, pace, address ranges; pods that nobody else removes."""
 
+import itertools
 from typing import Any
 
 import pytest
-from tests.controllers.world import World, world
+
+from kaa.base.clock import format_secondsfrom tests.controllers.world import World, world
 
 from kaa.controllers.nodeipam import CidrSet
 from kaa.controllers.nodelifecycle.health import Sign, silent_conditions, take_sign

@@ -54,8 +54,9 @@ def conflicting(service: Service, others: Iterable[Service]) -> tuple[Service, s
     return None
 
 
-def _age(service: Service) -> tuple[float, str]:
-    return at_seconds(service.metadata.creation_timestamp), service.uid
+def _age(service: Service) -> tuple[float, bool, str]:
+    # Time stamps are whole seconds: of two as old, the one that has the addresses keeps them.
+    return at_seconds(service.metadata.creation_timestamp), not service.status.load_balancer.ingress, service.uid
 
 
 def service_matters(old: Service | None, new: Service | None) -> bool:
