@@ -161,6 +161,12 @@ class Queue:
         """Until `pop` may have something."""
         await self._ready.wait()
 
+    def land(self) -> None:
+        """Try what is in flight again: whoever took it has been stopped."""
+        for item in self.items.values():
+            if item.place == IN_FLIGHT:
+                self._activate(item)
+
     def refused(self, item: Waiting, plugins: frozenset[str], shape: Shape) -> None:
         """No node for now; these plugins said so."""
         if item.place != IN_FLIGHT:

@@ -37,7 +37,8 @@ _FLUSH_SWEEPS = 30
 
 
 class Scheduler:
-    """One scheduler process. `start` returns when the caches are filled and pods are being taken."""
+    """One scheduler. `start` returns when the caches are filled and pods are being taken; not to be started again
+    after `stop`."""
 
     def __init__(
         self,
@@ -97,7 +98,6 @@ class Scheduler:
             if self._own_informers:
                 await self.informers.start(scope)
             await self.informers.wait_synced()
-            self.writer.start(scope)
             scope.spawn(self._campaign() if self.elector is not None else self._lead(), name="loop", eternal=True)
         except BaseException:
             await self.stop()
@@ -148,7 +148,12 @@ class Scheduler:
             await self.elector.run(self._lead)
 
     async def _lead(self) -> None:
+        # What an earlier term left half done: pods taken from the queue, and bindings whose end nobody saw.
+        self.queue.land()
+        for placed in self.snapshot.assumed.values():
+            placed.expires = self.clock.monotonic()
         async with Scope("scheduler/leading") as scope:
+            self.writer.start(scope)
             scope.spawn(self._loop(), name="decide", eternal=True)
             scope.spawn(self._sweep(), name="sweep", eternal=True)
             await scope.wait()
@@ -319,7 +324,9 @@ class Scheduler:
         if present is None or present.uid != pod.uid or present.deleting:
             return
         self._log.warning("pod could not be bound; trying again", pod=pod.key, node=placed.node, error=str(error))
-        if self._pods.lister.get_key(pod.key) is not None and pod.uid not in self.queue:
+        newest = self._pods.lister.get_key(pod.key)
+        if newest is not None and newest.uid == pod.uid and pod.uid not in self.queue:
+            item.pod = newest
             self.queue.again(item)
         self._broke(item, f"binding rejected: {error}", requeue=False)
 
@@ -397,6 +404,9 @@ class Scheduler:
             placed.expires = self.clock.monotonic() + self.settings.assumed_seconds_max
         elif self.snapshot.forget(pod.uid):
             self.queue.happened(Change.POD_REMOVED, pod, None)
+            newest = self._pods.lister.get_key(pod.key)
+            if newest is not None:
+                self._pod_changed(None, newest)
 
     def metrics_text(self) -> str:
         """For `/metrics`, under the original's names."""

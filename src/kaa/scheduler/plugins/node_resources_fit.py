@@ -5,7 +5,7 @@ from typing import Any
 
 from kaa.scheduler.arrays import Bools, Ints, Rows, np
 from kaa.scheduler.framework import SCORE_MAX, Change, Code, Cycle, Plugin, Reach, Why
-from kaa.scheduler.requests import CPU, MEMORY, PODS
+from kaa.scheduler.requests import CPU, MEMORY, PODS, amount
 from kaa.scheduler.shapes import Shape
 
 __all__ = ["NodeResourcesFit"]
@@ -13,8 +13,6 @@ __all__ = ["NodeResourcesFit"]
 
 def _needs_less_than_offered(shape: Shape, old: Any, new: Any) -> bool:
     """A node's change helps only when the pod fits into the empty node."""
-    from kaa.scheduler.requests import amount
-
     allocatable = new.status.allocatable
     return all(amount(name, allocatable.get(name, 0)) >= value for name, value in shape.requests.items())
 
