@@ -4,9 +4,9 @@ import itertools
 from typing import Any
 
 import pytest
+from tests.controllers.world import World, world
 
-from kaa.base.clock import format_secondsfrom tests.controllers.world import World, world
-
+from kaa.base.clock import format_seconds
 from kaa.controllers.nodeipam import CidrSet
 from kaa.controllers.nodelifecycle.health import Sign, silent_conditions, take_sign
 from kaa.controllers.nodelifecycle.pace import Pacer, zone_of, zone_rates
