@@ -3,7 +3,7 @@
 - `scheduler`: `Scheduler`, the loop: informers in, bindings out.
 - `queue`: the pods that wait: active, backing off, unschedulable, gated.
 - `snapshot`: nodes as columns (`table`), pods counted by class (`counts`), parsed pods (`shapes`).
-- `framework`: the moments at which plugins are asked; `runner` asks them; `registry` lists them; `plugins`, one each.
+- `framework`: the moments at which plugins are asked; `runner` asks them, `kept` remembers; `registry` lists `plugins`.
 - `binder`: what is written: bindings and conditions, so many at once.
 - `arrays`: the one door to numpy.
 

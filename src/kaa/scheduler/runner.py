@@ -1,8 +1,4 @@
-"""Runs the moments of a profile's plugins for one pod, and keeps what they answered for the next pod of its shape.
-
-What a local plugin (NODE or ROW reach) said about a node holds until the node's row changes, so for a pod like the
-one before only the row that got it is asked about again.
-"""
+"""Runs the moments of a profile's plugins for one pod."""
 
 from __future__ import annotations
 
@@ -14,14 +10,13 @@ from kaa.base import ids
 from kaa.kinds.views.core import Pod
 from kaa.scheduler.arrays import EVERY, Bools, Rows, np
 from kaa.scheduler.framework import Code, Cycle, Narrowed, Nomination, Plugin, Reach, Status
+from kaa.scheduler.kept import Kept, KeptAnswers
 from kaa.scheduler.messages import NO_NODES, fit_message
-from kaa.scheduler.shapes import Shape
+from kaa.scheduler.nominations import Nominations
 from kaa.scheduler.snapshot import Snapshot
 
-__all__ = ["Decision", "Nominations", "Refusal", "Runner"]
+__all__ = ["Decision", "Refusal", "Runner"]
 
-_KEPT_MAX = 256
-_INFEASIBLE = -1
 _NOMINATED = "nominated"
 
 
@@ -55,65 +50,6 @@ class Refusal:
         return fit_message(self.nodes, self.pre_filter, self.reasons, self.post_filter)
 
 
-class Nominations:
-    """Pods that room is being made for, and where: pods of lower priority must not take it."""
-
-    def __init__(self) -> None:
-        self._on: dict[str, dict[str, Pod]] = {}
-        self._node: dict[str, str] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._node)
-
-    def set(self, pod: Pod, node: str) -> None:
-        """Room is made for the pod there; "" takes it back."""
-        old = self._node.pop(pod.uid, "")
-        if old:
-            del self._on[old][pod.uid]
-            if not self._on[old]:
-                del self._on[old]
-        if node:
-            self._node[pod.uid] = node
-            self._on.setdefault(node, {})[pod.uid] = pod
-
-    def of(self, uid: str) -> str:
-        """Where room is made for a pod, or ""."""
-        return self._node.get(uid, "")
-
-    def on(self, node: str) -> Sequence[Pod]:
-        """The pods that room is made for on a node."""
-        return list(self._on.get(node, {}).values())
-
-    @property
-    def nodes(self) -> Sequence[str]:
-        """The nodes concerned."""
-        return list(self._on)
-
-
-class _Kept:
-    """The local plugins' answers for one shape."""
-
-    __slots__ = (
-        "filters", "layout", "mask", "narrowed", "narrowed_by", "node_mask", "plain", "position", "raws", "refusal",
-        "shape", "total",
-    )  # fmt: skip
-
-    def __init__(self, shape: Shape) -> None:
-        self.shape = shape
-        self.layout = -1
-        self.position = -1
-        self.refusal: tuple[str, Status] | None = None
-        self.narrowed: Any = None
-        self.narrowed_by: tuple[str, ...] = ()
-        self.filters: list[Plugin] = []
-        self.node_mask: Any = None
-        self.mask: Any = None
-        #: Weighted sum of the scores that need no normalizing; -1 where the pod does not fit.
-        self.total: Any = None
-        self.plain: list[tuple[Plugin, int]] = []
-        self.raws: list[list[Any]] = []  # plugin, weight, raw scores, whether any is not zero
-
-
 class Runner:
     """One profile over one snapshot."""
 
@@ -137,7 +73,7 @@ class Runner:
         self._reservers = [p for p in self.plugins if p.has("reserve") or p.has("permit") or p.has("unreserve")]
         self._pre_binders, self._binders = self._with("pre_bind"), self._with("bind")
         self._post_binders = self._with("post_bind")
-        self._kept: dict[int, _Kept] = {}
+        self._kept = KeptAnswers(snapshot, self._pre_filters, self._filters, self._local_scorers)
 
     def _with(self, moment: str) -> list[Plugin]:
         return [each for each in self.plugins if each.has(moment)]
@@ -163,7 +99,7 @@ class Runner:
         size = self.snapshot.table.size
         if not size:
             return Refusal(0)
-        kept = self._local(cycle)
+        kept = self._kept.of(cycle)
         if kept.refusal is not None:
             return self._refused_everywhere(*kept.refusal)
         filters, refusal, rows = self._pre_filter(cycle, kept.narrowed)
@@ -226,7 +162,7 @@ class Runner:
         row = at if rows is EVERY else int(rows[at])  # type: ignore[index]
         return Decision(self.snapshot.table.names[row], int(best) + base, count)
 
-    def _decide_among(self, cycle: Cycle, kept: _Kept, filters: list[Plugin], rows: Any) -> Decision | Refusal:
+    def _decide_among(self, cycle: Cycle, kept: Kept, filters: list[Plugin], rows: Any) -> Decision | Refusal:
         """Few rows: nothing is kept, everything is asked about these."""
         mask = np.ones(len(rows), np.bool_)
         for plugin in (*kept.filters, *filters):
@@ -264,86 +200,6 @@ class Runner:
                 return [], self._refused_everywhere(plugin.name, answer), None
         active = [p for p in self._filters if p.reach is Reach.CLUSTER and p.name not in skipped]
         return active, None, narrowed
-
-    # --- what is kept ------------------------------------------------------------------------------------------------
-
-    def _local(self, cycle: Cycle) -> _Kept:
-        table = self.snapshot.table
-        number = id(cycle.shape)
-        kept = self._kept.pop(number, None)
-        if kept is None:
-            while len(self._kept) >= _KEPT_MAX:
-                del self._kept[next(iter(self._kept))]
-            kept = _Kept(cycle.shape)
-        self._kept[number] = kept  # the last one used stands last
-        if kept.layout == table.layout:
-            if kept.position == table.position:
-                return kept
-            changed = table.changed_since(kept.position)
-            if changed is not None and len(changed[0]) * 4 <= table.size:
-                self._refresh(cycle, kept, *changed)
-                kept.position = table.position
-                return kept
-        self._build(cycle, kept)
-        kept.layout, kept.position = table.layout, table.position
-        return kept
-
-    def _build(self, cycle: Cycle, kept: _Kept) -> None:
-        kept.refusal, kept.narrowed, kept.narrowed_by = None, None, ()
-        skipped = set()
-        for plugin in self._pre_filters:
-            if plugin.reach is Reach.CLUSTER:
-                continue
-            answer = plugin.pre_filter(cycle)
-            if isinstance(answer, Narrowed):
-                kept.narrowed = answer.rows if kept.narrowed is None else np.intersect1d(kept.narrowed, answer.rows)
-                kept.narrowed_by = (*kept.narrowed_by, plugin.name)
-            elif answer.code is Code.SKIP:
-                skipped.add(plugin.name)
-            elif not answer.ok:
-                kept.refusal = plugin.name, answer
-                return
-        kept.filters = [p for p in self._filters if p.reach is not Reach.CLUSTER and p.name not in skipped]
-        kept.plain, kept.raws = [], []
-        if kept.narrowed is not None:
-            return
-        size = self.snapshot.table.size
-        kept.node_mask = self._masks(cycle, kept, Reach.NODE, EVERY, np.ones(size, np.bool_))
-        kept.mask = self._masks(cycle, kept, Reach.ROW, EVERY, kept.node_mask.copy())
-        for plugin, weight in self._local_scorers:
-            if plugin.pre_score(cycle, EVERY).code is Code.SKIP:
-                continue
-            if plugin.has("normalize"):
-                raw = np.array(plugin.score(cycle, EVERY))
-                kept.raws.append([plugin, weight, raw, bool(raw.any())])
-            else:
-                kept.plain.append((plugin, weight))
-        kept.total = self._totals(cycle, kept, EVERY, kept.mask)
-
-    def _refresh(self, cycle: Cycle, kept: _Kept, rows: Any, nodes_changed: bool) -> None:
-        if kept.refusal is not None or kept.narrowed is not None:
-            return
-        if nodes_changed:
-            kept.node_mask[rows] = self._masks(cycle, kept, Reach.NODE, rows, np.ones(len(rows), np.bool_))
-            for entry in kept.raws:
-                entry[2][rows] = entry[0].score(cycle, rows)
-                entry[3] = bool(entry[2].any())
-        mask = self._masks(cycle, kept, Reach.ROW, rows, kept.node_mask[rows])
-        kept.mask[rows] = mask
-        kept.total[rows] = self._totals(cycle, kept, rows, mask)
-
-    def _masks(self, cycle: Cycle, kept: _Kept, reach: Reach, rows: Rows, mask: Bools) -> Bools:
-        for plugin in kept.filters:
-            if plugin.reach is reach:
-                mask &= plugin.filter(cycle, rows)
-        return mask
-
-    def _totals(self, cycle: Cycle, kept: _Kept, rows: Rows, mask: Bools) -> Any:
-        total: Any = 0
-        for plugin, weight in kept.plain:
-            found = plugin.score(cycle, rows)
-            total = total + (found if weight == 1 else weight * found)
-        return np.where(mask, total, _INFEASIBLE)
 
     # --- nominations and dry runs ------------------------------------------------------------------------------------
 
@@ -408,7 +264,7 @@ class Runner:
         helpable = np.full(size, status.code is Code.UNSCHEDULABLE)
         return Refusal(size, status.message, {}, frozenset((plugin,)), helpable)
 
-    def _explain(self, cycle: Cycle, kept: _Kept, filters: list[Plugin], rows: Rows, size: int) -> Refusal:
+    def _explain(self, cycle: Cycle, kept: Kept, filters: list[Plugin], rows: Rows, size: int) -> Refusal:
         """The first plugin that fails on a node gives its reasons; all of them are counted."""
         active = {each.name for each in (*kept.filters, *filters)}
         asked = size if rows is EVERY else len(rows)  # type: ignore[arg-type]
