@@ -149,7 +149,14 @@ class Application:
                 return watches.watch(call)
             case "create":
                 review = self.reviews.get(spec.resource.qualified)
-                return review(call) if review is not None else writes.create(call)
+                if review is not None:
+                    return review(call)
+                if not spec.storable:
+                    raise errors.StatusError(
+                        501, "NotImplemented",
+                        f"{spec.resource.qualified} is not served by this release: see docs/conformance.md",
+                    )  # fmt: skip
+                return writes.create(call)
             case "update":
                 return writes.update(call)
             case "patch":

@@ -23,6 +23,9 @@ _log = Logger("apiserver")
 
 #: Keys read from the store per step while the server starts.
 LOAD_STEP = 2000
+#: Events outlive their objects, but not by much.
+EVENT_SECONDS = 3600.0
+EVENTS = "/registry/events/"
 
 
 def name_of(namespace: str, name: str) -> str:
@@ -86,11 +89,10 @@ class Objects:
             raise errors.not_found(spec.resource, name)
         return found
 
-    async def create(self, spec: KindSpec, obj: Json, *, ttl_seconds: float | None = None,
-                     also: Sequence[Op] = ()) -> Cached:  # fmt: skip
+    async def create(self, spec: KindSpec, obj: Json, *, also: Sequence[Op] = ()) -> Cached:
         """Write a new object; raises AlreadyExists. `also` is done in the same commit."""
         try:
-            return await self._put(spec, obj, 0, ttl_seconds, also)
+            return await self._put(spec, obj, 0, also)
         except Mismatch as mismatch:
             raise errors.already_exists(spec.resource, obj["metadata"]["name"]) from mismatch
 
@@ -107,7 +109,7 @@ class Objects:
         if wire == current.wire or (len(wire) == len(current.wire) and orjson.loads(wire) == current.decode()):
             return current  # the same, perhaps with its fields in another order
         try:
-            return await self._put(spec, obj, current.revision, None, also, stored)
+            return await self._put(spec, obj, current.revision, also, stored)
         except Mismatch:
             return None
 
@@ -120,7 +122,7 @@ class Objects:
             return None
         return current.at(revision)
 
-    async def _put(self, spec: KindSpec, obj: Json, expected: int, ttl_seconds: float | None,
+    async def _put(self, spec: KindSpec, obj: Json, expected: int,
                    also: Sequence[Op], stored: bytes | None = None) -> Cached:  # fmt: skip
         stored = stored if stored is not None else encode(stored_form(spec, obj))
         meta = obj["metadata"]
@@ -129,7 +131,9 @@ class Objects:
         if spec.conversion is None:
             self.cache.expect(key, stored, obj)
         try:
-            revision = await self._commit(Put(key, stored, expected, ttl_seconds), *also)
+            # Each write of an event gives it its time anew.
+            ttl = EVENT_SECONDS if spec.storage_prefix == EVENTS else None
+            revision = await self._commit(Put(key, stored, expected, ttl), *also)
         finally:
             self.cache.forget(key)
         entry = self.cache.resource(spec).objects.get(name)

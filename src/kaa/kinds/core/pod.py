@@ -252,6 +252,14 @@ def _warnings(pod: Json, old: Json | None) -> Iterator[str]:
                 seen.add(name)
 
 
+def _grace(pod: Json) -> int:
+    """None where nothing runs: not on a node yet, or finished."""
+    if not pod["spec"].get("nodeName") or pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    seconds = int(pod["spec"].get("terminationGracePeriodSeconds", 30))
+    return seconds if seconds >= 0 else 1
+
+
 RULES = Rules(
     default=_default,
     prepare_create=_prepare_create,
@@ -266,5 +274,5 @@ RULES = Rules(
     columns=COLUMNS,
     cells=_cells,
     generation=True,
-    grace=lambda pod: int(pod.get("spec", {}).get("terminationGracePeriodSeconds", 30)),
+    grace=_grace,
 )

@@ -14,6 +14,7 @@ def register(app: Application, streams: NodeStreams) -> None:
     """Serve every subresource this release has, beyond `status`."""
     app.subresources["*", "scale"] = scale.handle
     app.subresources["pods", "binding"] = pods.bind
+    app.reviews["bindings"] = pods.bind_by_name
     app.subresources["pods", "eviction"] = pods.evict
     app.subresources["pods", "resize"] = pods.resize
     app.subresources["pods", "log"] = streams.log

@@ -1,5 +1,6 @@
 """`binding` and `eviction` of pods."""
 
+from dataclasses import replace
 from typing import Any
 
 from kaa.base.clock import format_seconds
@@ -9,9 +10,9 @@ from kaa.server.admission.api import Attributes
 from kaa.server.call import Call
 from kaa.server.objects import served_form
 from kaa.server.verbs import deletions, writes
-from kaa.server.verbs.bodies import decode_body
+from kaa.server.verbs.bodies import read_part
 
-__all__ = ["bind", "evict", "resize"]
+__all__ = ["bind", "bind_by_name", "evict", "resize"]
 
 Json = dict[str, Any]
 
@@ -24,9 +25,24 @@ async def bind(call: Call) -> Answer:
     """POST of a Binding: the pod belongs to a node from now on, once and for all."""
     if call.info.verb != "create":
         raise errors.method_not_allowed(call.spec.resource, call.info.verb)
-    body = decode_body(call.request)
-    if not isinstance(body, dict) or body.get("kind", "Binding") != "Binding":
-        raise errors.bad_request("the body is not a Binding")
+    body = read_part(call, "v1", "Binding")
+    _check_name(call, body)
+    return await _bind(call, body)
+
+
+async def bind_by_name(call: Call) -> Answer:
+    """POST of a Binding to the collection of bindings, which is the older way: the pod is named in its metadata."""
+    body = read_part(call, "v1", "Binding")
+    pods = call.parts.registry.get("", "v1", "pods")
+    assert pods is not None
+    name = body["metadata"].get("name") or ""
+    if not name:
+        raise errors.bad_request("the Binding names no pod: set metadata.name")
+    info = replace(call.info, resource="pods", subresource="binding", name=name)
+    return await _bind(replace(call, info=info, spec=pods), body)
+
+
+async def _bind(call: Call, body: Json) -> Answer:
     target = body.get("target") or {}
     node = target.get("name")
     if target.get("kind") not in (None, "", "Node") or not node:
@@ -86,17 +102,9 @@ async def evict(call: Call) -> Answer:
     """POST of an Eviction: a deletion that the pod's disruption budgets may refuse for now."""
     if call.info.verb != "create":
         raise errors.method_not_allowed(call.spec.resource, call.info.verb)
-    body = decode_body(call.request)
-    if not isinstance(body, dict) or body.get("kind", "Eviction") != "Eviction":
-        raise errors.bad_request("the body is not an Eviction")
-    raw = body.get("deleteOptions") or {}
-    if raw.get("dryRun"):
-        call.ask_dry_run(list(raw["dryRun"]))
-    conditions = raw.get("preconditions") or {}
-    options = deletions.DeleteOptions(
-        raw.get("gracePeriodSeconds"), raw.get("propagationPolicy") or "", conditions.get("uid") or "",
-        conditions.get("resourceVersion") or "", raw,
-    )  # fmt: skip
+    body = read_part(call, "policy/v1", "Eviction")
+    _check_name(call, body)
+    options = deletions.options_of(call, body.get("deleteOptions") or {})
     entry = call.objects.get(call.spec, call.namespace, call.info.name)
     pod = served_form(call.spec, entry)
     attributes = Attributes("CREATE", call.spec, call.namespace, call.info.name, "eviction", body, pod,
@@ -109,12 +117,25 @@ async def evict(call: Call) -> Answer:
     return writes.answer_plain(call, _success(), 201)
 
 
+def _check_name(call: Call, body: Json) -> None:
+    name = body["metadata"].get("name") or call.info.name
+    if name != call.info.name:
+        raise errors.bad_request(
+            f"name in URL does not match name in {body['kind']} object: {call.info.name} and {name}: name the pod in both"
+        )
+
+
 def _already_down(pod: Json) -> bool:
     """Evicting what is finished, pending or already going disturbs nobody."""
     status = pod.get("status") or {}
     return status.get("phase") in ("Succeeded", "Failed", "Pending", None) or bool(
         pod["metadata"].get("deletionTimestamp")
     )
+
+
+def _is_ready(pod: Json) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 async def _spend_budget(call: Call, pod: Json) -> None:
@@ -135,6 +156,11 @@ async def _spend_budget(call: Call, pod: Json) -> None:
         )
     entry, budget = matching[0]
     status = budget.get("status") or {}
+    if not _is_ready(pod):
+        policy = (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy")
+        desired = status.get("desiredHealthy", 0)
+        if policy == "AlwaysAllow" or (desired > 0 and status.get("currentHealthy", 0) >= desired):
+            return  # it serves nobody, so nothing is lost with it
     name = budget["metadata"]["name"]
     if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
         error = errors.too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", 10)

@@ -8,7 +8,7 @@ from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
 from kaa.server.verbs import patches, writes
-from kaa.server.verbs.bodies import decode_body
+from kaa.server.verbs.bodies import decode_body, object_of, read_part
 
 __all__ = ["handle"]
 
@@ -52,7 +52,7 @@ def scale_of(obj: Json) -> Json:
 
 
 async def _update(call: Call) -> Answer:
-    body = decode_body(call.request)
+    body = read_part(call, "autoscaling/v1", "Scale")
     return await _set(call, lambda old: body)
 
 
@@ -77,22 +77,20 @@ def _json(call: Call) -> Any:
 
 
 async def _set(call: Call, make: Any) -> Answer:
+    kind = call.parts.registry.by_kind("autoscaling/v1", "Scale")
+    assert kind is not None
+
     def change(obj: Json) -> Json:
         was = scale_of(obj)
-        new = make(was)
-        if not isinstance(new, dict) or new.get("kind", "Scale") != "Scale":
-            raise errors.bad_request("the body is not a Scale of autoscaling/v1")
-        spec = new.get("spec") or {}
-        replicas = spec.get("replicas", 0)
-        if isinstance(replicas, bool) or not isinstance(replicas, int):
-            raise errors.bad_request("spec.replicas of the Scale is not a whole number")
+        new = object_of(call, kind, make(was))
+        replicas = (new.get("spec") or {}).get("replicas", 0)
         if replicas < 0:
             raise errors.StatusError(
                 422, "Invalid",
                 f'Scale.autoscaling "{call.info.name}" is invalid: spec.replicas: Invalid value: {replicas}: '
                 "must be greater than or equal to 0",
             )  # fmt: skip
-        stated = (new.get("metadata") or {}).get("resourceVersion")
+        stated = new["metadata"].get("resourceVersion")
         if stated and stated != obj["metadata"]["resourceVersion"]:
             raise errors.conflict(call.spec.resource, call.info.name, writes.MODIFIED)
         obj.setdefault("spec", {})["replicas"] = replicas

@@ -12,11 +12,12 @@ from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server.call import Call
 
-__all__ = ["decode_body", "object_of", "read_object"]
+__all__ = ["decode_body", "object_of", "read_object", "read_part"]
 
 Json = dict[str, Any]
 
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
+OPTIONS = "DeleteOptions"
 ACCEPTED = ("application/json", "application/yaml", PROTOBUF_TYPE)
 #: Deeper documents are refused: no object of the API comes near, and recursion is bounded.
 DEPTH_MAX = 200
@@ -62,12 +63,31 @@ def read_object(call: Call, spec: KindSpec) -> Json:
     return object_of(call, spec, data, doubled)
 
 
-def _protobuf(request: Request, spec: KindSpec) -> Json:
+def read_part(call: Call, api_version: str, kind: str) -> Json:
+    """The body as what a subresource or a deletion takes: a Binding, an Eviction, DeleteOptions. Its types are checked.
+
+    Clients send DeleteOptions under the group version of what they delete; that is let pass.
+    """
+    spec = call.parts.registry.by_kind(api_version, kind)
+    assert spec is not None, (api_version, kind)
+    media = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media == PROTOBUF_TYPE:
+        data: Any = _protobuf(call.request, spec, any_version=kind == OPTIONS)
+    else:
+        data = decode_body(call.request)
+        if kind == OPTIONS and isinstance(data, dict) and isinstance(data.get("apiVersion"), str):
+            data["apiVersion"] = api_version
+    return object_of(call, spec, data)
+
+
+def _protobuf(request: Request, spec: KindSpec, *, any_version: bool = False) -> Json:
     """A built-in kind's object from its envelope; raises 415 for kinds without a message, 400 when it is malformed."""
     if not spec.protobuf:
         raise errors.unsupported_media_type(PROTOBUF_TYPE, ACCEPTED)
     try:
         api_version, kind, raw = protobuf.decode_envelope(request.body)
+        if any_version:
+            api_version = spec.api_version
         if (api_version or spec.api_version, kind or spec.kind) != (spec.api_version, spec.kind):
             return {"kind": kind, "apiVersion": api_version}  # what does not fit is said where all forms meet
         obj = protobuf.decode(spec.protobuf, spec.schema, raw)

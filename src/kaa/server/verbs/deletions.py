@@ -16,11 +16,11 @@ from kaa.server.admission.api import Attributes
 from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
-from kaa.server.verbs.bodies import decode_body
+from kaa.server.verbs.bodies import read_part
 from kaa.server.verbs.reads import filter_of
 from kaa.server.verbs.writes import CHANGE_TRIES, MODIFIED, answer, answer_plain
 
-__all__ = ["DeleteOptions", "delete", "delete_collection", "delete_object", "read_options"]
+__all__ = ["DeleteOptions", "delete", "delete_collection", "delete_object", "options_of", "read_options"]
 
 Json = dict[str, Any]
 
@@ -42,22 +42,13 @@ class DeleteOptions:
 def read_options(call: Call) -> DeleteOptions:
     """Delete options from the body, or where there is none from the query. Raises 400 or 422."""
     request = call.request
-    body: Json = {}
-    if request.body.strip():
-        data = decode_body(request)
-        if not isinstance(data, dict):
-            raise errors.bad_request("the body is not DeleteOptions: send an object, or nothing")
-        if data.get("kind") not in (None, "", "DeleteOptions"):
-            raise errors.bad_request(f"the body is a {data.get('kind')}: a delete takes DeleteOptions, or nothing")
-        body = data
+    body: Json = read_part(call, "v1", "DeleteOptions") if request.body.strip() else {}
     grace = body.get("gracePeriodSeconds")
     if grace is None and (text := request.param("gracePeriodSeconds")):
         try:
             grace = int(text)
         except ValueError as error:
             raise errors.bad_request(f'gracePeriodSeconds "{text}" is not a number') from error
-    if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
-        raise errors.bad_request("gracePeriodSeconds is not a whole number")
     propagation = body.get("propagationPolicy") or request.param("propagationPolicy")
     orphan = body.get("orphanDependents")
     if orphan is None and (text := request.param("orphanDependents")):
@@ -69,6 +60,15 @@ def read_options(call: Call) -> DeleteOptions:
     if propagation and propagation not in POLICIES:
         listing = ", ".join(f'"{each}"' for each in ("Foreground", "Background", "Orphan"))
         raise _invalid(f'propagationPolicy: Unsupported value: "{propagation}": supported values: {listing}')
+    return _options(call, grace, propagation, body)
+
+
+def options_of(call: Call, body: Json) -> DeleteOptions:
+    """Delete options that came inside something else."""
+    return _options(call, body.get("gracePeriodSeconds"), body.get("propagationPolicy") or "", body)
+
+
+def _options(call: Call, grace: int | None, propagation: str, body: Json) -> DeleteOptions:
     if body.get("dryRun"):
         call.ask_dry_run(list(body["dryRun"]))
     conditions = body.get("preconditions") or {}

@@ -26,8 +26,6 @@ Json = dict[str, Any]
 GENERATE_TRIES = 8
 #: A read-modify-write that others keep overtaking is tried this often before the client is told.
 CHANGE_TRIES = 20
-#: Events outlive their objects, but not by much.
-EVENT_SECONDS = 3600.0
 GENERATED_NAME_MAX = 63
 SUFFIX_LENGTH = 5
 
@@ -105,8 +103,7 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
                                      api_version=spec.api_version, subresource="", time_text=now_text)  # fmt: skip
         if call.dry_run:
             return obj
-        ttl = EVENT_SECONDS if spec.resource.kind == "Event" else None
-        created = await call.objects.create(spec, obj, ttl_seconds=ttl)
+        created = await call.objects.create(spec, obj)
         done = True
         return created
     finally:
