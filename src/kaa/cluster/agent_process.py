@@ -101,7 +101,8 @@ def _complete(options: AgentOptions) -> AgentOptions:
         options,
         node_name=options.node_name or socket.gethostname().lower(),
         node_ip=address,
-        root_dir=Path(options.root_dir).expanduser().absolute(),
+        # The kernel names mounts by their real paths.
+        root_dir=Path(options.root_dir).expanduser().resolve(),
     )
 
 

@@ -96,7 +96,7 @@ class Home:
     """The paths of one cluster."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or home_path()).absolute()
+        self.root = (root or home_path()).resolve()
 
     @property
     def state_path(self) -> Path:

@@ -239,15 +239,15 @@ def _controllers_arguments(home: Home, state: ClusterState) -> list[str]:
 
 def _agent_arguments(home: Home, state: ClusterState) -> list[str]:
     name = state.node_name
-    root = home.short(state) / "node"
+    socket = home.short(state) / "node" / "c" / "c.sock"
     return [
         "agent",
         f"--kubeconfig={home.pki / f'node-{name}.kubeconfig'}",
         f"--node-name={name}",
         f"--node-ip={state.node_ip}",
         f"--cluster-id={state.id}",
-        f"--root-dir={root}",
-        f"--container-runtime-endpoint={root / 'c' / 'c.sock'}",
+        f"--root-dir={home.node}",
+        f"--container-runtime-endpoint={socket}",
         f"--cgroup-root={state.cgroup_root}",
         f"--port={state.kubelet_port}",
         f"--tls-cert-file={home.pki / f'node-{name}-serving.crt'}",
