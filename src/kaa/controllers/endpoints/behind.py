@@ -21,6 +21,8 @@ __all__ = [
     "service_matters",
     "services_of",
     "sets_hostname",
+    "traffic_may_wait",
+    "traffic_must_stop",
 ]
 
 Json = dict[str, Any]
@@ -128,6 +130,24 @@ def pod_matters(old: Pod | None, new: Pod | None) -> bool:
         or old.deleting != new.deleting
         or old.metadata.labels != new.metadata.labels
     )
+
+
+def traffic_must_stop(old: Pod | None, new: Pod | None) -> bool:
+    """A change after which traffic must not go to a pod that it went to before: not one to wait with."""
+    if old is None or not may_be_endpoint(old, terminating=True):
+        return False
+    return (
+        new is None
+        or (old.ready and not new.ready)
+        or (new.deleting and not old.deleting)
+        or _reachable(old) != _reachable(new)
+        or old.metadata.labels != new.metadata.labels
+    )
+
+
+def traffic_may_wait(old: Pod | None, new: Pod | None) -> bool:
+    """Any other change of endpoints."""
+    return pod_matters(old, new) and not traffic_must_stop(old, new)
 
 
 def _reachable(pod: Pod) -> tuple[bool, Sequence[Any], str, str, str]:

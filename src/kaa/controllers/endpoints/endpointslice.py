@@ -11,11 +11,12 @@ from kaa.controllers.endpoints.behind import (
     endpoint_ports,
     is_headless,
     may_be_endpoint,
-    pod_matters,
     service_index,
     service_matters,
     services_of,
     sets_hostname,
+    traffic_may_wait,
+    traffic_must_stop,
 )
 from kaa.controllers.endpoints.slices import (
     MANAGED_BY,
@@ -26,6 +27,7 @@ from kaa.controllers.endpoints.slices import (
     plan_slices,
     port_set,
 )
+from kaa.controllers.endpoints.writing import SLICES_BY_SERVICE, carry_out, slice_index
 from kaa.controllers.settings import settings_of
 from kaa.controllers.shared.objects import is_namespace_going, owner_reference
 from kaa.controllers.shared.pods import PODS_BY_LABEL, labels_index, pods_with
@@ -35,18 +37,11 @@ from kaa.kinds.views.net import EndpointSlice
 from kaa.meta.errors import StatusError
 from kaa.runtime import Controller, For, Maps, Parts, Result, Session
 
-__all__ = ["BY", "EndpointSliceController", "carry_out", "endpoint_of", "wanted_endpoints"]
+__all__ = ["BY", "EndpointSliceController", "endpoint_of", "wanted_endpoints"]
 
 Json = dict[str, Any]
 BY = "endpointslice-controller.k8s.io"
-SLICES_BY_SERVICE = "slice-service"
 _ZONE = "topology.kubernetes.io/zone"
-
-
-def slice_index(slice_: EndpointSlice) -> Iterable[str]:
-    """Under the service it is labelled with."""
-    name = slice_.labels.get(SERVICE_NAME)
-    return (f"{slice_.namespace}/{name}",) if name else ()
 
 
 def service_of_slice(slice_: EndpointSlice, _controller: Any) -> Iterable[str]:
@@ -55,12 +50,14 @@ def service_of_slice(slice_: EndpointSlice, _controller: Any) -> Iterable[str]:
 
 
 def services_of_pod(pod: Pod, controller: "EndpointSliceController") -> Iterable[str]:
-    """The services of a pod: at once when traffic must stop going to it, in a batch when more can."""
-    keys = [service.key for service in services_of(controller.services, pod)]
-    if not pod.ready or pod.deleting:
-        return keys
-    for key in keys:
-        controller.throttle.add(key)
+    """The services of a pod."""
+    return [service.key for service in services_of(controller.services, pod)]
+
+
+def services_in_a_batch(pod: Pod, controller: "EndpointSliceController") -> Iterable[str]:
+    """The same, at the controller's pace."""
+    for service in services_of(controller.services, pod):
+        controller.throttle.add(service.key)
     return ()
 
 
@@ -81,7 +78,8 @@ class EndpointSliceController(Controller[Service]):
     component = "endpoint-slice-controller"
     watches = (
         For(Service, when=service_matters),
-        Maps(Pod, services_of_pod, when=pod_matters),
+        Maps(Pod, services_of_pod, when=traffic_must_stop),
+        Maps(Pod, services_in_a_batch, when=traffic_may_wait),
         Maps(EndpointSlice, service_of_slice),
         Maps(Node, services_on_node, when=zone_changed),
     )
@@ -202,17 +200,3 @@ def _hints(distribution: str | None, node: str, zone: str) -> Json:
     if distribution == "PreferSameNode" and node:
         hints["forNodes"] = [{"name": node}]
     return hints
-
-
-async def carry_out(io: Session, plan: SlicePlan) -> None:
-    """Additions first: traffic that has a new place to go is not cut off from the old one before."""
-    for body in plan.create:
-        await io.create(EndpointSlice.resource, body)
-    for slice_, patch in plan.patch:
-        try:
-            await io.patch(EndpointSlice.resource, slice_.name, patch, namespace=slice_.namespace)
-        except StatusError as error:
-            if error.code != 404:
-                raise
-    for slice_ in plan.delete:
-        await io.delete(slice_)

@@ -11,11 +11,12 @@ from kaa.controllers.endpoints.behind import (
     endpoint_ports,
     is_headless,
     may_be_endpoint,
-    pod_matters,
     service_index,
     service_matters,
     services_of,
     sets_hostname,
+    traffic_may_wait,
+    traffic_must_stop,
 )
 from kaa.controllers.endpoints.slices import PortSet, port_set, ports_wire
 from kaa.controllers.settings import settings_of
@@ -37,12 +38,14 @@ _MANAGER = "endpoint-controller"
 
 
 def services_of_pod(pod: Pod, controller: "EndpointsController") -> Iterable[str]:
-    """The services of a pod: at once when traffic must stop going to it, in a batch when more can."""
-    keys = [service.key for service in services_of(controller.services, pod)]
-    if not pod.ready or pod.deleting:
-        return keys
-    for key in keys:
-        controller.throttle.add(key)
+    """The services of a pod."""
+    return [service.key for service in services_of(controller.services, pod)]
+
+
+def services_in_a_batch(pod: Pod, controller: "EndpointsController") -> Iterable[str]:
+    """The same, at the controller's pace."""
+    for service in services_of(controller.services, pod):
+        controller.throttle.add(service.key)
     return ()
 
 
@@ -57,7 +60,8 @@ class EndpointsController(Controller[Service]):
     name, workers, component = "endpoints", 5, "endpoint-controller"
     watches = (
         For(Service, when=service_matters),
-        Maps(Pod, services_of_pod, when=pod_matters),
+        Maps(Pod, services_of_pod, when=traffic_must_stop),
+        Maps(Pod, services_in_a_batch, when=traffic_may_wait),
         Maps(Endpoints, same_name),
     )
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from kaa.controllers.endpoints.behind import HEADLESS, family_of, service_matters
-from kaa.controllers.endpoints.endpointslice import SLICES_BY_SERVICE, carry_out, slice_index
 from kaa.controllers.endpoints.slices import (
     MANAGED_BY,
     SERVICE_NAME,
@@ -14,6 +13,7 @@ from kaa.controllers.endpoints.slices import (
     plan_slices,
     port_set,
 )
+from kaa.controllers.endpoints.writing import SLICES_BY_SERVICE, carry_out, slice_index
 from kaa.controllers.settings import settings_of
 from kaa.controllers.shared.objects import owner_reference
 from kaa.kinds.views.core import Endpoints, Service

@@ -1,6 +1,6 @@
 """Small pieces of JSON that controllers write, and views of what they get back. Pure."""
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,7 +18,6 @@ __all__ = [
     "condition_of",
     "conditions_wire",
     "is_namespace_going",
-    "one_after_another",
     "owner_reference",
     "owner_wire",
     "view_of",
@@ -87,14 +86,3 @@ def is_namespace_going(error: Exception) -> bool:
         and error.code == 403
         and any(each.get("reason") == "NamespaceTerminating" for each in error.details.get("causes") or ())
     )
-
-
-async def one_after_another(work: Iterable[Awaitable[Any]]) -> Exception | None:
-    """Await each, whatever becomes of the others; the first error, if there was one."""
-    first: Exception | None = None
-    for each in work:
-        try:
-            await each
-        except Exception as error:
-            first = first or error
-    return first
