@@ -17,6 +17,9 @@ __all__ = ["NODE_PORTS", "ServiceReservations"]
 
 Json = dict[str, Any]
 
+#: A cluster IP, or a node port.
+Taken = str | int
+
 NODE_PORTS = (30000, 32767)
 
 
@@ -33,8 +36,9 @@ class ServiceReservations:
         self._size = size - 2 if size > 2 else size
         self._static = min(max(16, size // 16), 256) if size > 32 else 0
         self._ports = ports
-        self._ips: dict[str, str] = {}
-        self._node_ports: dict[tuple[int, str], str] = {}
+        #: Who holds an address or a port, and what each service holds.
+        self._holder: dict[Taken, str] = {}
+        self._held: dict[str, tuple[Taken, ...]] = {}
         for entry in services.objects.values():
             self._take(entry.key, entry.decode())
         services.on_change(self._changed)
@@ -44,30 +48,29 @@ class ServiceReservations:
         """Fill in what the service needs; see `kaa.server.call.Reserve`."""
         spec = new.get("spec") or {}
         key = f"{new['metadata']['namespace']}/{new['metadata']['name']}"
-        taken_ips: list[str] = []
-        taken_ports: list[tuple[int, str]] = []
+        taken: list[Taken] = []
 
         def finish(done: bool) -> None:
             if done:
                 return
-            for ip in taken_ips:
-                self._ips.pop(ip, None)
-            for port in taken_ports:
-                self._node_ports.pop(port, None)
+            for each in taken:
+                if self._holder.get(each) == key and each not in self._held.get(key, ()):
+                    del self._holder[each]
 
         try:
-            self._cluster_ip(new, key, spec, (old or {}).get("spec") or {}, taken_ips)
-            self._ports_of(new, key, spec, taken_ports)
+            self._cluster_ip(new, key, spec, (old or {}).get("spec") or {}, taken)
+            self._ports_of(new, key, spec, taken)
         except errors.StatusError:
             finish(False)
             raise
-        return finish if taken_ips or taken_ports else None
+        return finish if taken else None
 
     # --- cluster IPs
 
-    def _cluster_ip(self, new: Json, key: str, spec: Json, was: Json, taken: list[str]) -> None:
+    def _cluster_ip(self, new: Json, key: str, spec: Json, was: Json, taken: list[Taken]) -> None:
         if spec.get("type") == "ExternalName":
             return
+        _check_families(new, spec)
         ip = spec.get("clusterIP") or ""
         if ip == "None":
             spec["clusterIPs"] = ["None"]
@@ -76,13 +79,10 @@ class ServiceReservations:
             ip = was["clusterIP"]
         if ip:
             self._check_ip(new, key, ip)
-            if ip not in self._ips:
-                self._ips[ip] = key
-                taken.append(ip)
         else:
             ip = self._free_ip(new)
-            self._ips[ip] = key
-            taken.append(ip)
+        self._holder[ip] = key
+        taken.append(ip)
         spec["clusterIP"] = ip
         spec["clusterIPs"] = [ip]
         spec.setdefault("ipFamilies", ["IPv4"])
@@ -97,7 +97,7 @@ class ServiceReservations:
         if not inside:
             raise _refuse(new, invalid(path, [ip], "failed to allocate IP " + ip + ": the provided IP (" + ip +
                                        f") is not in the valid range. The range of valid IPs is {self.network}"))  # fmt: skip
-        if self._ips.get(ip, key) != key:
+        if self._holder.get(ip, key) != key:
             raise _refuse(new, invalid(path, [ip], f"failed to allocate IP {ip}: provided IP is already allocated"))
 
     def _free_ip(self, new: Json) -> str:
@@ -108,53 +108,50 @@ class ServiceReservations:
             # First around the dynamic part from a random place, then the part kept for fixed addresses.
             offset = self._static + (start + step) % dynamic if step < dynamic else step - dynamic
             ip = str(ipaddress.ip_address(base + offset))
-            if ip not in self._ips:
+            if ip not in self._holder:
                 return ip
         raise errors.internal(f"failed to allocate a serviceIP: range {self.network} is full")
 
     # --- node ports
 
-    def _ports_of(self, new: Json, key: str, spec: Json, taken: list[tuple[int, str]]) -> None:
+    def _ports_of(self, new: Json, key: str, spec: Json, taken: list[Taken]) -> None:
         wants = spec.get("type") == "NodePort" or (
             spec.get("type") == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts", True)
         )
         ports = spec.get("ports") or []
+        # Ports of one service that differ by protocol only share a node port.
+        shared: dict[int, int] = {}
+        for port in reversed(ports):
+            if port.get("nodePort"):
+                shared[port.get("port", 0)] = port["nodePort"]
         for index, port in enumerate(ports):
-            protocol = port.get("protocol", "TCP")
             number = port.get("nodePort") or 0
             if not number and not wants:
                 continue
-            if number:
-                holder = self._node_ports.get((number, protocol))
-                path = Path("spec") / "ports"
-                if not self._ports[0] <= number <= self._ports[1]:
-                    raise _refuse(new, invalid(path[index] / "nodePort", number, "provided port is not in the valid "
-                                  f"range. The range of valid ports is {self._ports[0]}-{self._ports[1]}"))  # fmt: skip
-                if holder is not None and holder != key:
-                    raise _refuse(new, invalid(path[index] / "nodePort", number, "provided port is already allocated"))
-                if holder is None:
-                    self._node_ports[number, protocol] = key
-                    taken.append((number, protocol))
-                continue
-            port["nodePort"] = number = self._free_port(protocol, ports)
-            self._node_ports[number, protocol] = key
-            taken.append((number, protocol))
+            number = number or shared.get(port.get("port", 0)) or self._free_port(ports)
+            shared[port.get("port", 0)] = port["nodePort"] = number
+            self._take_port(new, key, Path("spec") / "ports", index, number, taken)
         if spec.get("externalTrafficPolicy") == "Local" and spec.get("type") == "LoadBalancer":
-            if not spec.get("healthCheckNodePort"):
-                spec["healthCheckNodePort"] = self._free_port("TCP", ports)
-            number = spec["healthCheckNodePort"]
-            if (number, "TCP") not in self._node_ports:
-                self._node_ports[number, "TCP"] = key
-                taken.append((number, "TCP"))
+            number = spec["healthCheckNodePort"] = spec.get("healthCheckNodePort") or self._free_port(ports)
+            self._take_port(new, key, Path("spec"), None, number, taken)
 
-    def _free_port(self, protocol: str, ports: list[Json]) -> int:
-        # Ports of one service that differ by protocol only share a node port, as in the original.
+    def _take_port(self, new: Json, key: str, path: Path, index: int | None, number: int, taken: list[Taken]) -> None:
+        field = path[index] / "nodePort" if index is not None else path / "healthCheckNodePort"
+        if not self._ports[0] <= number <= self._ports[1]:
+            raise _refuse(new, invalid(field, number, "provided port is not in the valid range. The range of valid "
+                                       f"ports is {self._ports[0]}-{self._ports[1]}"))  # fmt: skip
+        holder = self._holder.setdefault(number, key)
+        if holder != key:
+            raise _refuse(new, invalid(field, number, "provided port is already allocated"))
+        taken.append(number)
+
+    def _free_port(self, ports: list[Json]) -> int:
         low, high = self._ports
         asked = {port.get("nodePort") for port in ports}
         start = ids.choice(range(low, high + 1))
         for step in range(high - low + 1):
             number = low + (start - low + step) % (high - low + 1)
-            if number not in asked and not any((number, each) in self._node_ports for each in ("TCP", "UDP", "SCTP")):
+            if number not in asked and number not in self._holder:
                 return number
         raise errors.internal(f"failed to allocate a nodePort: range {low}-{high} is full")
 
@@ -167,21 +164,32 @@ class ServiceReservations:
             self._take(change.new.key, change.new.decode())
 
     def _release(self, key: str) -> None:
-        for ip in [ip for ip, holder in self._ips.items() if holder == key]:
-            del self._ips[ip]
-        for port in [port for port, holder in self._node_ports.items() if holder == key]:
-            del self._node_ports[port]
+        for taken in self._held.pop(key, ()):
+            if self._holder.get(taken) == key:
+                del self._holder[taken]
 
     def _take(self, key: str, service: Json) -> None:
         spec = service.get("spec") or {}
-        for ip in spec.get("clusterIPs") or ():
-            if ip != "None":
-                self._ips[ip] = key
+        taken: list[Taken] = [ip for ip in spec.get("clusterIPs") or () if ip != "None"]
         for port in spec.get("ports") or ():
             if port.get("nodePort"):
-                self._node_ports[port["nodePort"], port.get("protocol", "TCP")] = key
+                taken.append(port["nodePort"])
         if spec.get("healthCheckNodePort"):
-            self._node_ports[spec["healthCheckNodePort"], "TCP"] = key
+            taken.append(spec["healthCheckNodePort"])
+        if taken:
+            self._held[key] = tuple(taken)
+            for each in taken:
+                self._holder[each] = key
+
+
+def _check_families(service: Json, spec: Json) -> None:
+    path = Path("spec")
+    for at, family in enumerate(spec.get("ipFamilies") or ()):
+        if family != "IPv4":
+            raise _refuse(service, invalid((path / "ipFamilies")[at], family, "not configured on this cluster"))
+    if spec.get("ipFamilyPolicy") == "RequireDualStack":
+        raise _refuse(service, invalid(path / "ipFamilyPolicy", "RequireDualStack",
+                                       "this cluster is not configured for dual-stack services"))  # fmt: skip
 
 
 def _refuse(service: Json, problem: Problem) -> errors.StatusError:

@@ -95,12 +95,12 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
     existing = call.objects.find(spec, meta.get("namespace", ""), meta["name"])
     if existing is not None:
         raise errors.already_exists(spec.resource, meta["name"])
-    finish = _reserve(call, spec, obj, None)
+    if owner != "Apply":
+        managed.update_ownership(None, obj, spec.schema, manager=call.manager, operation="Update",
+                                 api_version=spec.api_version, subresource="", time_text=now_text)  # fmt: skip
+    finish = _reserve(call, spec, obj, None)  # after the owners: what is allocated is nobody's
     done = False
     try:
-        if owner != "Apply":
-            managed.update_ownership(None, obj, spec.schema, manager=call.manager, operation="Update",
-                                     api_version=spec.api_version, subresource="", time_text=now_text)  # fmt: skip
         if call.dry_run:
             return obj
         created = await call.objects.create(spec, obj)
@@ -212,6 +212,9 @@ async def change_object(
                                      api_version=spec.api_version, subresource=subresource,
                                      time_text=format_seconds(parts.clock.now()))  # fmt: skip
         if call.dry_run:
+            finish = _reserve(call, spec, new, old)
+            if finish is not None:
+                finish(False)
             return new
         written = await _write(call, spec, new, old, current)
         if written is not None:
