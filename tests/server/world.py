@@ -1,6 +1,7 @@
 """A real API server on a store of its own, spoken to in this process, and small builders of what is sent to it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -159,7 +160,7 @@ class Api:
     async def ask(self, method: str, path: str, body: Any = None, *, media: str = "application/json",
                   accept: str = "", headers: Mapping[str, str] | None = None, **query: Any) -> Answered:  # fmt: skip
         """One request. `body` is JSON, unless it is bytes already."""
-        raw = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
+        raw = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         fields = list((headers or {}).items())
         if raw:
             fields.append(("Content-Type", media))

@@ -22,6 +22,9 @@ __all__ = ["Application", "Authenticate", "Authorize", "Decision", "Limits"]
 
 _log = Logger("apiserver")
 
+#: Verbs that are for one object, and so need its name in the path.
+NAMED = ("get", "update", "patch", "delete")
+
 Answering = Answer | Awaitable[Answer]
 Verb = Callable[[Call], Answering]
 
@@ -139,6 +142,8 @@ class Application:
         if info.subresource:
             return self._subresource(call, spec)
         if info.verb not in spec.verbs and not (info.verb == "get" and spec.storable):
+            raise errors.method_not_allowed(spec.resource, info.verb)
+        if bool(info.name) != (info.verb in NAMED) and info.verb in (*NAMED, "create"):
             raise errors.method_not_allowed(spec.resource, info.verb)
         match info.verb:
             case "get":

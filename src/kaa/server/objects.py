@@ -13,8 +13,21 @@ from kaa.base.log import Logger
 from kaa.kinds.registry import Registry
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
+from kaa.meta.problems import Path, invalid
 from kaa.server.cache import Cached, ResourceCache, WatchCache, encode, make_cached
-from kaa.store.api import Delete, Mismatch, Op, Put, Store, StoreBusy, StoreClosed, StoreFailed, StoreFull
+from kaa.store.api import (
+    KEY_BYTES_MAX,
+    VALUE_BYTES_MAX,
+    Delete,
+    Mismatch,
+    Op,
+    Put,
+    Store,
+    StoreBusy,
+    StoreClosed,
+    StoreFailed,
+    StoreFull,
+)
 
 __all__ = ["Objects", "name_of", "served_form", "stored_form"]
 
@@ -23,6 +36,8 @@ _log = Logger("apiserver")
 
 #: Keys read from the store per step while the server starts.
 LOAD_STEP = 2000
+#: What is surely left for a name, whatever the kind and the namespace.
+NAME_BYTES_MAX = 3500
 #: Events outlive their objects, but not by much.
 EVENT_SECONDS = 3600.0
 EVENTS = "/registry/events/"
@@ -128,6 +143,12 @@ class Objects:
         meta = obj["metadata"]
         name = name_of(meta.get("namespace", ""), meta["name"])
         key = spec.storage_prefix + name
+        if len(key) > NAME_BYTES_MAX and len(key.encode()) > KEY_BYTES_MAX:
+            path = Path("metadata") / "name"
+            raise errors.invalid(spec.resource, meta["name"][:100], [
+                invalid(path, meta["name"][:100] + "...", f"must be no more than {NAME_BYTES_MAX} bytes")])  # fmt: skip
+        if len(stored) > VALUE_BYTES_MAX:
+            raise errors.too_large(VALUE_BYTES_MAX)
         if spec.conversion is None:
             self.cache.expect(key, stored, obj)
         try:

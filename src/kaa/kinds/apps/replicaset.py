@@ -46,7 +46,7 @@ def _validate_status(new: Json, _old: Json) -> Iterator[Problem]:
         yield from checks.non_negative(status, name, _STATUS)
     for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
         if status.get(name, 0) > total:
-            yield invalid(_STATUS / name, status[name], "cannot be greater than status.replicas")
+            yield invalid(_STATUS / name, status.get(name, 0), "cannot be greater than status.replicas")
     if status.get("availableReplicas", 0) > ready:
         yield invalid(
             _STATUS / "availableReplicas", status["availableReplicas"], "cannot be greater than readyReplicas"

@@ -108,7 +108,7 @@ def _validate_status(new: Json, old: Json) -> Iterator[Problem]:
         yield from checks.non_negative(status, name, _STATUS)
     for name in ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"):
         if status.get(name, 0) > status.get("replicas", 0):
-            yield invalid(_STATUS / name, status[name], "cannot be greater than status.replicas")
+            yield invalid(_STATUS / name, status.get(name, 0), "cannot be greater than status.replicas")
     if status.get("collisionCount", 0) < was.get("collisionCount", 0):
         yield invalid(_STATUS / "collisionCount", status.get("collisionCount"), "cannot be decremented")
 
