@@ -4,14 +4,15 @@ The documents hold the structure (types, required, list types, merge keys, kinds
 by the registry's generation. Descriptions are not part of the package.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import orjson
 
 from kaa import GIT_VERSION
-from kaa.http.api import Request, Response
+from kaa.http.api import Answer, Request, Response
 from kaa.kinds.registry import Registry
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
@@ -23,6 +24,8 @@ __all__ = ["OpenApi"]
 Json = dict[str, Any]
 
 V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+#: Kinds written before the loop is given to others.
+SPECS_STEP = 8
 METHODS = {
     "list": ("get", "collection"),
     "create": ("post", "collection"),
@@ -43,29 +46,33 @@ class OpenApi:
         self._registry = registry
         self._kept: dict[tuple[int, str], tuple[bytes, str]] = {}
 
-    def v2(self, request: Request, user: User) -> Response:
+    def v2(self, request: Request, user: User) -> Answer | Awaitable[Answer]:
         """/openapi/v2: one document for everything."""
-        return self._answer(request, "v2", "application/json")
+        return self._answer(request, "v2")
 
-    def v3(self, request: Request, user: User) -> Response:
+    def v3(self, request: Request, user: User) -> Answer | Awaitable[Answer]:
         """/openapi/v3: an index; /openapi/v3/PATH: one group version."""
         path = request.path.rstrip("/")
         if path == "/openapi/v2":
             return self.v2(request, user)
         if path == "/openapi/v3":
-            return self._answer(request, "v3", "application/json")
+            return self._answer(request, "v3")
         if path.startswith("/openapi/v3/"):
-            return self._answer(request, path[len("/openapi/v3/") :], "application/json")
+            return self._answer(request, path[len("/openapi/v3/") :])
         raise errors.not_found_path()
 
-    def _answer(self, request: Request, name: str, content_type: str) -> Response:
-        key = (self._registry.generation, name)
-        kept = self._kept.get(key)
-        if kept is None:
-            if len(self._kept) > 256:
-                self._kept.clear()
-            body = orjson.dumps(self._make(name))
-            kept = self._kept[key] = (body, hashlib.sha256(body).hexdigest()[:64].upper())
+    def _answer(self, request: Request, name: str) -> Answer | Awaitable[Answer]:
+        accept = request.headers.get("accept", "")
+        if accept and "json" not in accept and "*/*" not in accept and "application/*" not in accept:
+            raise errors.not_acceptable(("application/json",))
+        kept = self._kept.get((self._registry.generation, name))
+        return self._make_and_respond(request, name) if kept is None else self._respond(request, kept)
+
+    async def _make_and_respond(self, request: Request, name: str) -> Response:
+        return self._respond(request, await self._ensure(name))
+
+    @staticmethod
+    def _respond(request: Request, kept: tuple[bytes, str]) -> Response:
         body, tag = kept
         headers = [("Etag", f'"{tag}"'), ("Vary", "Accept-Encoding, Accept")]
         wanted = request.param("hash") if request.query else ""
@@ -73,33 +80,39 @@ class OpenApi:
             # The client asked for this very content: it may keep it as long as it likes.
             headers.append(("Cache-Control", "public, immutable"))
         if request.headers.get("if-none-match", "").strip('"') == tag:
-            return Response(304, b"", content_type, headers)
-        return Response(200, body, content_type, headers)
+            return Response(304, b"", "application/json", headers)
+        return Response(200, body, "application/json", headers)
 
-    def _make(self, name: str) -> Json:
+    async def _ensure(self, name: str) -> tuple[bytes, str]:
+        """A document and its tag, made if need be; others get the loop in between."""
+        key = (self._registry.generation, name)
+        kept = self._kept.get(key)
+        if kept is None:
+            body = orjson.dumps(await self._make(name))
+            kept = (body, hashlib.sha256(body).hexdigest()[:64].upper())
+            if key[0] == self._registry.generation:
+                for old in [each for each in self._kept if each[0] != key[0]]:
+                    del self._kept[old]
+                self._kept[key] = kept
+        return kept
+
+    async def _make(self, name: str) -> Json:
         if name == "v2":
-            return self._v2()
+            return await self._v2()
         versions = {self._path_of(group.name, version): (group.name, version)
                     for group in self._registry.groups() for version in group.versions}  # fmt: skip
         if name == "v3":
             paths = {}
-            for path, (group, version) in versions.items():
-                tag = self._tag(path, group, version)
+            for path in sorted(versions):
+                # Each document is named by its own tag, so that clients may keep what they have.
+                _, tag = await self._ensure(path)
                 paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={tag}"}
-            return {"paths": dict(sorted(paths.items()))}
+                await asyncio.sleep(0)
+            return {"paths": paths}
         if name not in versions:
             raise errors.not_found_path()
         group, version = versions[name]
         return self._v3(group, version)
-
-    def _tag(self, path: str, group: str, version: str) -> str:
-        # The index names each document by a hash of what it is derived from, without making the document.
-        specs = sorted(spec.resource.plural for spec in self._registry.of(group, version))
-        return (
-            hashlib.sha256(f"{GIT_VERSION} {self._registry.generation} {path} {specs}".encode())
-            .hexdigest()[:32]
-            .upper()
-        )
 
     @staticmethod
     def _path_of(group: str, version: str) -> str:
@@ -120,13 +133,16 @@ class OpenApi:
             "components": {"schemas": dict(sorted(writer.finish().items()))},
         }
 
-    def _v2(self) -> Json:
+    async def _v2(self) -> Json:
         writer = _Definitions("#/definitions/", v3=False)
         paths: Json = {}
-        for spec in self._registry.all():
+        for at, spec in enumerate(self._registry.all()):
             writer.add_root(spec)
             for path, item in _paths(spec, writer):
                 paths.setdefault(path, {}).update(item)
+            writer.finish()
+            if at % SPECS_STEP == SPECS_STEP - 1:
+                await asyncio.sleep(0)
         return {
             "swagger": "2.0",
             "info": {"title": "Kubernetes", "version": GIT_VERSION},
