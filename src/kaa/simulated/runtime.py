@@ -35,13 +35,17 @@ class SimulatedSettings:
     start_seconds: float = 0.0
     """How long a container takes to start."""
     pull_seconds: float = 0.0
+    """How long a pull takes."""
     images_present: bool = True
     """Whether every image is there already; otherwise it must be pulled first."""
     image_bytes: int = 2_000_000
+    """The size of each image."""
     capacity_bytes: int = 100 << 30
+    """The size of the disk they are on."""
     cpu_nano_cores: int = 1_000_000
-    """What each running container seems to use."""
+    """What each running container seems to use, of processors."""
     memory_bytes: int = 4 << 20
+    """The same of memory."""
 
 
 @dataclass(slots=True)
