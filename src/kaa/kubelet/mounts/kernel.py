@@ -44,8 +44,8 @@ def unmount(target: Path | str) -> None:
 
 
 def mounts_below(directory: Path) -> list[str]:
-    """Mount points in `directory`, deepest first."""
-    prefix = str(directory).rstrip("/") + "/"
+    """Mount points in `directory`, deepest first. The kernel's table knows no symbolic links, so they are resolved."""
+    prefix = os.path.realpath(directory) + "/"
     found = []
     with open("/proc/self/mountinfo") as file:
         for line in file:
