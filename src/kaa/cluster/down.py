@@ -1,6 +1,7 @@
 """`kaa down`: stop a cluster; with `delete`, leave nothing of it."""
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def _stop_node(home: Home, state: ClusterState, options: DownOptions, say: Say) 
     if node.containerd.running() is not None:
         count = asyncio.run(_stop_containers(node.containerd.socket, options.grace))
         if count:
-            say(f"stopped {count} pods", REAL.monotonic() - began)
+            say("stopped 1 pod" if count == 1 else f"stopped {count} pods", REAL.monotonic() - began)
     began = REAL.monotonic()
     asyncio.run(node.containerd.stop(delete=options.delete))
     if not options.delete:
@@ -130,11 +131,29 @@ def leftovers(home: Home, state: ClusterState) -> list[str]:
         (["cat", "/proc/self/mountinfo"], (str(home.root), short)),
         (["ip", "-o", "link"], (f"kaa-{state.id}", state.service_link)),
         (["ip", "route", "show", "table", "all"], (f"kaa-{state.id}", state.service_link)),
-        (["ps", "axww", "-o", "pid,args"], (str(home.root), short)),
         (["nft", "list", "tables"], (state.id,)),
         (["iptables", "-t", "nat", "-S"], (state.id,)),
         (["find", "/sys/fs/cgroup", "-maxdepth", "2", "-name", f"*{state.id}*"], (state.id,)),
     ):
         output = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30).stdout
         found += [line.strip() for line in output.splitlines() if any(word in line for word in words)]
+    return found + _processes((str(home.root), short))
+
+
+def _processes(words: tuple[str, ...]) -> list[str]:
+    """Programs whose command line has one of the words; whoever asks, and its parents, are not meant."""
+    asking, pid = {1}, os.getpid()
+    while pid not in asking and pid > 0:
+        asking.add(pid)
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) in asking:
+            continue
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if any(word in line for word in words):
+            found.append(f"{entry.name} {line.strip()}")
     return found
