@@ -44,7 +44,7 @@ class Tour:
             self.say(f"$ kubectl {command}")
         run = subprocess.run(
             [*self.kubectl_command, "--namespace", self.namespace, *shlex.split(command)],
-            capture_output=True, text=True, timeout=WAIT_SECONDS * 2, check=False,
+            capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
         output = run.stdout + run.stderr
         if show:
@@ -143,7 +143,7 @@ class Tour:
                      "sh -c \"trap 'exit 0' TERM; while true; do sleep 1 & wait; done\"")  # fmt: skip
         self.kubectl("wait --for=condition=Ready pod/client --timeout=60s")
         for name in ("web", f"web.{self.namespace}", f"web.{self.namespace}.svc.cluster.local"):
-            answer = self.kubectl(f"exec client -- wget -qO- -T 5 http://{name}")
+            answer = self.kubectl(f"exec client -- wget -qO- http://{name}")
             self.holds(f"another pod reaches it as {name}", "v1" in answer)
 
     def scale(self) -> None:
