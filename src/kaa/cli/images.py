@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from kaa.cli import show
 from kaa.cluster.home import Home
+
+if TYPE_CHECKING:
+    from kaa.cluster.image_store import ImageStore
 
 __all__ = ["image"]
 
@@ -20,7 +23,7 @@ def image() -> None:
     pass
 
 
-def _store():  # type: ignore[no-untyped-def]
+def _store() -> "ImageStore":
     from kaa.cluster.node import node_of
 
     home = Home()

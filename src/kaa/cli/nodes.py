@@ -1,5 +1,6 @@
 """`kaa node`: list, add and remove nodes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import click
@@ -81,7 +82,7 @@ def remove(simulated: int) -> int:
     return _set_simulated(lambda now: now - simulated)
 
 
-def _set_simulated(change) -> int:  # type: ignore[no-untyped-def]
+def _set_simulated(change: Callable[[int], int]) -> int:
     from kaa.base.clock import REAL
     from kaa.cluster.daemons import Daemon, DaemonFailed
     from kaa.cluster.home import Busy

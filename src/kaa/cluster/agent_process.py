@@ -5,11 +5,20 @@ import socket
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kaa.base.clock import REAL
 from kaa.base.log import Logger
 from kaa.cluster.process import Ready, run_process
 from kaa.cluster.settings import AgentOptions
+
+if TYPE_CHECKING:
+    from kaa.client.client import Client
+    from kaa.http.serve import Server
+    from kaa.kubelet.kubelet import Kubelet
+    from kaa.kubelet.settings import Settings
+    from kaa.network.addresses import ServiceRoute
+    from kaa.network.backend import ProxySettings
 
 __all__ = ["run"]
 
@@ -72,7 +81,7 @@ async def work(options: AgentOptions, ready: Ready) -> None:
         await scope.wait()
 
 
-async def _say_ready(client, kubelet, node_name: str, ready: Ready) -> None:  # type: ignore[no-untyped-def]
+async def _say_ready(client: "Client", kubelet: "Kubelet", node_name: str, ready: Ready) -> None:
     """Once the node is Ready in the API: what `kaa up` and people wait for."""
     from kaa.http.api import CallError
     from kaa.kinds.views import Node
@@ -106,7 +115,7 @@ def _complete(options: AgentOptions) -> AgentOptions:
     )
 
 
-def _kubelet_settings(options: AgentOptions):  # type: ignore[no-untyped-def]
+def _kubelet_settings(options: AgentOptions) -> "Settings":
     from kaa.kubelet.settings import Settings
 
     return Settings(
@@ -122,7 +131,7 @@ def _kubelet_settings(options: AgentOptions):  # type: ignore[no-untyped-def]
     )
 
 
-def _proxy_settings(options: AgentOptions):  # type: ignore[no-untyped-def]
+def _proxy_settings(options: AgentOptions) -> "ProxySettings":
     from kaa.network.backend import ProxySettings
 
     return ProxySettings(
@@ -134,14 +143,14 @@ def _proxy_settings(options: AgentOptions):  # type: ignore[no-untyped-def]
     )
 
 
-def _service_route(options: AgentOptions):  # type: ignore[no-untyped-def]
+def _service_route(options: AgentOptions) -> "ServiceRoute":
     from kaa.network.addresses import ServiceRoute
     from kaa.network.netns import Netns
 
     return ServiceRoute(Netns(), (options.service_cluster_ip_range,), f"kaa-s-{options.cluster_id}"[:15])
 
 
-async def _endpoint(options: AgentOptions, kubelet):  # type: ignore[no-untyped-def]
+async def _endpoint(options: AgentOptions, kubelet: "Kubelet") -> "Server":
     from kaa.http.serve import serve
     from kaa.http.tls import TlsServer
     from kaa.kubelet.server import NodeServer

@@ -4,7 +4,8 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from kaa.base.clock import REAL
@@ -72,7 +73,7 @@ async def _stop_containers(socket: str, grace: float) -> int:
     runtime = GrpcRuntime(socket)
     slots = asyncio.Semaphore(PARALLEL)
 
-    async def each(call) -> None:  # type: ignore[no-untyped-def]
+    async def each(call: Callable[[], Awaitable[None]]) -> None:
         async with slots:
             try:
                 await call()
@@ -82,9 +83,9 @@ async def _stop_containers(socket: str, grace: float) -> int:
     try:
         async with asyncio.timeout(grace + 20.0):
             containers = [c for c in await runtime.list_containers() if c.state == api.ContainerState.RUNNING]
-            await asyncio.gather(*(each(lambda c=c: runtime.stop_container(c.id, int(grace))) for c in containers))
+            await asyncio.gather(*(each(partial(runtime.stop_container, c.id, int(grace))) for c in containers))
             sandboxes = [s for s in await runtime.list_sandboxes() if s.state == api.SandboxState.READY]
-            await asyncio.gather(*(each(lambda s=s: runtime.stop_sandbox(s.id)) for s in sandboxes))
+            await asyncio.gather(*(each(partial(runtime.stop_sandbox, s.id)) for s in sandboxes))
             return len(sandboxes)
     except (TimeoutError, api.RuntimeFailed) as error:
         _log.warning("pods are taken down without asking", error=str(error))

@@ -5,7 +5,6 @@ import gc
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 from kaa.base.clock import REAL
 from kaa.base.log import Logger
 from kaa.base.tasks import Scope
+from kaa.client.config import ConfigError
 from kaa.cluster.daemons import LOG_BYTES_MAX, READY_FD
+from kaa.store.api import StoreError
 
 __all__ = ["Ready", "run_process"]
 
@@ -23,6 +24,7 @@ Main = Callable[[Ready], Coroutine[Any, Any, None]]
 #: A full collection walks every object that is not frozen; the first figure keeps the young generation's rare.
 GC_THRESHOLDS = (20_000, 20, 50)
 LOG_CHECK_SECONDS = 60.0
+STOP_SECONDS_MAX = 30.0
 
 
 def run_process(name: str, main: Main) -> int:
@@ -40,25 +42,40 @@ async def _supervise(name: str, main: Main) -> int:
     log = Logger(name)
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
+    serving = False
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     # A terminal that goes away must not take a foreground server's log with it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def ready() -> None:
+        nonlocal serving
+        serving = True
+        _ready(log)
+
+    async def guarded() -> int:
+        try:
+            await main(ready)
+            log.error("ended by itself")
+        except (ValueError, OSError, ConfigError, StoreError) as error:
+            # Before it serves, such an error is about what it was given: the words say what to change.
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            log.error(text, exc=error if serving else None)
+        except Exception as error:
+            log.error("failed", error=repr(error), exc=error)
+        return 1
+
     async with Scope(name) as scope:
         scope.spawn(_bound_log(), name="log", eternal=True)
-        work = scope.spawn(main(lambda: _ready(log)), name="main")
+        work = scope.spawn(guarded(), name="main")
         waiting = scope.spawn(asked.wait(), name="signals")
         await asyncio.wait({work, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if asked.is_set():
-            log.info("asked to end")
-            work.cancel()
-            await asyncio.wait({work}, timeout=30.0)
-            return 0
-        error = work.exception()
-        if error is not None:
-            # The scope's task has logged it with its traceback already.
-            print(f"kaa {name}: {error}", file=sys.stderr, flush=True)
-        return 1
+        if not asked.is_set():
+            return work.result()
+        log.info("asked to end")
+        work.cancel()
+        await asyncio.wait({work}, timeout=STOP_SECONDS_MAX)
+        return 0
 
 
 def _ready(log: Logger) -> None:

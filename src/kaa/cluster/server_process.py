@@ -2,12 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kaa.base.log import Logger
 from kaa.cluster.process import Ready, run_process
 from kaa.cluster.settings import ServerOptions
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from kaa.server.server import ApiServer
+    from kaa.server.subresources.nodes import Dial
+
+__all__ = ["run", "serve"]
 
 _log = Logger("apiserver")
 
@@ -60,7 +65,8 @@ async def serve(options: ServerOptions, ready: Ready) -> None:
         server = ApiServer(store, settings, token_key=load_or_make_key(files.token_key), tls=tls, dial=dial)
         await server.start()
         try:
-            certificates.ensure_admin(options.cert_dir, f"https://127.0.0.1:{server.port}", options.kubeconfig_out)
+            near = options.bind_address if options.bind_address not in ("0.0.0.0", "::") else "127.0.0.1"
+            certificates.ensure_admin(options.cert_dir, f"https://{near}:{server.port}", options.kubeconfig_out)
             ready()
             _log.info("serving", address=f"https://{options.advertise_address}:{server.port}", store=options.store,
                       kubeconfig=str(options.kubeconfig_out))  # fmt: skip
@@ -79,6 +85,8 @@ def _complete(options: ServerOptions) -> ServerOptions:
     if not options.store:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
     address = options.advertise_address
+    if not address and options.bind_address not in ("0.0.0.0", "::"):
+        address = options.bind_address
     if not address:
         from kaa.network.addresses import node_addresses
 
@@ -93,7 +101,7 @@ def _complete(options: ServerOptions) -> ServerOptions:
     )
 
 
-def node_dial(ca: bytes, certificate: bytes, key: bytes):  # type: ignore[no-untyped-def]
+def node_dial(ca: bytes, certificate: bytes, key: bytes) -> "Dial":
     """How the API server reaches nodes: as itself, over TLS that the cluster's authority vouches for."""
     from kaa.http.call import Caller
     from kaa.http.tls import TlsClient
@@ -107,7 +115,7 @@ def node_dial(ca: bytes, certificate: bytes, key: bytes):  # type: ignore[no-unt
     return dial
 
 
-async def _dns_service(server, options: ServerOptions, admin: Path) -> None:  # type: ignore[no-untyped-def]
+async def _dns_service(server: "ApiServer", options: ServerOptions, admin: Path) -> None:
     """The service kube-dns, and the slice that leads to the node's agent. Idempotent."""
     import asyncio
     import ipaddress

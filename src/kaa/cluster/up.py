@@ -14,7 +14,7 @@ from kaa.base.clock import REAL
 from kaa.cluster.choices import NoChoice, choose_address, choose_state, settle_ports
 from kaa.cluster.daemons import COMPONENTS, Daemon, DaemonFailed
 from kaa.cluster.home import ClusterState, Home
-from kaa.cluster.preflight import preflight
+from kaa.cluster.preflight import Missing, preflight
 from kaa.cluster.settings import UpOptions
 
 __all__ = ["CannotRun", "Report", "UpFailed", "up"]
@@ -191,7 +191,7 @@ class _Up:
                 self.say(done, self._began)
 
 
-def _what_is_missing(missing: list) -> str:  # type: ignore[type-arg]
+def _what_is_missing(missing: list[Missing]) -> str:
     import re
 
     lines = [f"  - {each.what}: {each.why}" for each in missing]
