@@ -205,3 +205,22 @@ async def test_a_list_of_all_namespaces_is_in_order(api: Api) -> None:
     assert [each["metadata"]["namespace"] for each in found["items"]] == ["default", "kube-system"]
     assert found["kind"] == "ConfigMapList" and found["apiVersion"] == "v1"
     assert (await api.get("/api/v1/namespaces/none/configmaps")).names == []
+
+
+async def test_long_lists_in_every_form(api: Api) -> None:
+    import asyncio
+
+    from kaa.kinds import protobuf
+
+    await asyncio.gather(*(api.post(CM, config_map(f"c{n:04}", k="v")) for n in range(700)))
+    table = (await api.get(CM, accept=TABLE)).ok()
+    assert len(table["rows"]) == 700 and table["rows"][699]["cells"][:2] == ["c0699", 1]
+    partial = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    assert len((await api.get(CM, accept=partial)).ok()["items"]) == 700
+    raw = await api.get(CM, accept="application/vnd.kubernetes.protobuf")
+    assert protobuf.decode_envelope(raw.body)[:2] == ("v1", "ConfigMapList")
+    assert len((await api.get(CM, pretty="true")).ok()["items"]) == 700
+    later = (await api.get(CM, resourceVersion=table["metadata"]["resourceVersion"], accept=TABLE)).ok()
+    assert len(later["rows"]) == 700
+    assert len((await api.delete(CM)).ok()["items"]) == 700
+    assert (await api.get(CM)).names == []

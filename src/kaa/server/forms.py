@@ -4,8 +4,9 @@ A form turns entries of the cache into bytes. The JSON form passes on what the c
 asked for.
 """
 
+import asyncio
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -26,6 +27,8 @@ PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 YAML_TYPE = "application/yaml"
 #: A list leaves in pieces of this many objects, so that no piece is large and nothing is joined twice.
 PIECE_OBJECTS = 128
+#: Lists up to this long are made at once.
+AT_ONCE_OBJECTS = 512
 
 
 class Form(Protocol):
@@ -37,8 +40,8 @@ class Form(Protocol):
     def one(self, spec: KindSpec, cached: Cached) -> bytes:
         """One object, as the answer to a get or a write."""
 
-    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
-        """A list, as pieces of one body."""
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
+        """A list, as pieces of one body, each made when it is asked for; an empty piece is a place to pause."""
 
     def event(self, spec: KindSpec, cached: Cached) -> bytes:
         """The object of a watch event."""
@@ -67,17 +70,16 @@ class JsonForm:
 
     event = one
 
-    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
         """As they are held, with commas between them."""
         head = orjson.dumps({"kind": spec.resource.list_kind, "apiVersion": spec.resource.api_version,
                              "metadata": metadata})[:-1] + b',"items":['  # fmt: skip
-        pieces = [head]
+        yield head
         for start in range(0, len(objects), PIECE_OBJECTS):
             if start:
-                pieces.append(b",")
-            pieces.append(b",".join([wire_of(spec, each) for each in objects[start : start + PIECE_OBJECTS]]))
-        pieces.append(b"]}\n")
-        return pieces
+                yield b","
+            yield b",".join([wire_of(spec, each) for each in objects[start : start + PIECE_OBJECTS]])
+        yield b"]}\n"
 
     def plain(self, spec: KindSpec, obj: Json) -> bytes:
         """Encoded."""
@@ -93,7 +95,7 @@ class PrettyForm(JsonForm):
         """Indented."""
         return _indent(wire_of(spec, cached))
 
-    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
         """Indented; decoded once, since it is for people."""
         return [_indent(b"".join(super().listing(spec, objects, metadata)))]
 
@@ -116,7 +118,7 @@ class YamlForm(JsonForm):
         """As YAML."""
         return to_yaml(orjson.loads(wire_of(spec, cached)))
 
-    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
         """As YAML."""
         return [to_yaml(orjson.loads(b"".join(super().listing(spec, objects, metadata))))]
 
@@ -147,11 +149,16 @@ class PartialForm:
 
     event = one
 
-    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
         """A `PartialObjectMetadataList`."""
         head = orjson.dumps({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",
                              "metadata": metadata})[:-1] + b',"items":['  # fmt: skip
-        return [head, b",".join([self.one(spec, each) for each in objects]), b"]}\n"]
+        yield head
+        for start in range(0, len(objects), PIECE_OBJECTS):
+            if start:
+                yield b","
+            yield b",".join([self.one(spec, each) for each in objects[start : start + PIECE_OBJECTS]])
+        yield b"]}\n"
 
     def plain(self, spec: KindSpec, obj: Json) -> bytes:
         """Cut down, unless it is a Status."""
@@ -178,7 +185,7 @@ class TableForm:
         """A table of one row."""
         return b"".join(self._table(spec, [cached], {"resourceVersion": str(cached.revision)}, columns=True))
 
-    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
         """A table of all rows."""
         return self._table(spec, objects, metadata, columns=True)
 
@@ -200,18 +207,17 @@ class TableForm:
             "columnDefinitions": column_definitions(spec), "rows": [row],
         })  # fmt: skip
 
-    def _table(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json, *, columns: bool) -> list[bytes]:
+    def _table(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json, *, columns: bool) -> Iterator[bytes]:
         now = self._now()
         definitions = column_definitions(spec) if columns else None
         head = orjson.dumps({"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": metadata,
                              "columnDefinitions": definitions})[:-1] + b',"rows":['  # fmt: skip
-        pieces = [head]
+        yield head
         for start in range(0, len(objects), PIECE_OBJECTS):
             if start:
-                pieces.append(b",")
-            pieces.append(b",".join([self._row(spec, each, now) for each in objects[start : start + PIECE_OBJECTS]]))
-        pieces.append(b"]}\n")
-        return pieces
+                yield b","
+            yield b",".join([self._row(spec, each, now) for each in objects[start : start + PIECE_OBJECTS]])
+        yield b"]}\n"
 
     def _row(self, spec: KindSpec, cached: Cached, now: float) -> bytes:
         cells = orjson.dumps(spec.cells(orjson.loads(wire_of(spec, cached)), now), default=str)
@@ -236,10 +242,14 @@ class ProtobufForm:
 
     event = one
 
-    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> list[bytes]:
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
         """The list message: its metadata, then each item without an envelope."""
-        raw = protobuf.encode_list(metadata, [self._raw(spec, each) for each in objects])
-        return [protobuf.encode_envelope(spec.resource.api_version, spec.resource.list_kind, raw)]
+        items: list[bytes] = []
+        for start in range(0, len(objects), PIECE_OBJECTS):
+            items += [self._raw(spec, each) for each in objects[start : start + PIECE_OBJECTS]]
+            yield b""
+        raw = protobuf.encode_list(metadata, items)
+        yield protobuf.encode_envelope(spec.resource.api_version, spec.resource.list_kind, raw)
 
     def plain(self, spec: KindSpec, obj: Json) -> bytes:
         """An object of any built-in kind, by what it says it is."""
@@ -344,9 +354,20 @@ def render_object(form: Form, spec: KindSpec, cached: Cached, status: int = 200,
 
 
 def render_list(form: Form, spec: KindSpec, objects: Sequence[Cached], metadata: Json,
-                headers: Iterable[tuple[str, str]] = ()) -> Response:  # fmt: skip
-    """A list as an answer, in pieces."""
-    return Response(200, form.listing(spec, objects, metadata), form.content_type, tuple(headers))
+                headers: Iterable[tuple[str, str]] = ()) -> Response | Awaitable[Response]:  # fmt: skip
+    """A list as an answer, in pieces. A long one that has to be made first is made in steps, so others get the loop."""
+    pieces = form.listing(spec, objects, metadata)
+    if form is JSON or len(objects) <= AT_ONCE_OBJECTS:
+        return Response(200, list(pieces), form.content_type, tuple(headers))
+    return _in_steps(pieces, form.content_type, tuple(headers))
+
+
+async def _in_steps(pieces: Iterable[bytes], content_type: str, headers: tuple[tuple[str, str], ...]) -> Response:
+    made = []
+    for piece in pieces:
+        made.append(piece)
+        await asyncio.sleep(0)
+    return Response(200, made, content_type, headers)
 
 
 def render(obj: Json, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Response:

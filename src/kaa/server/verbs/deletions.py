@@ -5,7 +5,9 @@ has stopped them) and its finalizers; the propagation policy is two of these (`f
 the garbage collector takes off when it is done with the dependents.
 """
 
+import asyncio
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Any
 
 from kaa.base.clock import format_seconds
@@ -24,6 +26,8 @@ __all__ = ["DeleteOptions", "delete", "delete_collection", "delete_object", "opt
 
 Json = dict[str, Any]
 
+#: Objects of a collection that are deleted at the same time.
+TOGETHER = 32
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 POLICIES = ("Orphan", "Background", "Foreground")
 
@@ -226,13 +230,18 @@ async def delete_collection(call: Call) -> Answer:
         entry for entry in call.objects.of(call.spec).in_namespace(selection.namespace) if selection.matches(entry)
     ]
     deleted: list[Cached] = []
-    for entry in found:
-        try:
-            result, _ = await delete_object(call, options, entry.name, entry.namespace)
-        except errors.StatusError as error:
-            if error.reason != "NotFound":
-                raise
-            continue
-        deleted.append(result if isinstance(result, Cached) else entry)
+    for start in range(0, len(found), TOGETHER):
+        # Writes that wait together are committed together.
+        step = found[start : start + TOGETHER]
+        results = await asyncio.gather(
+            *(delete_object(call, options, entry.name, entry.namespace) for entry in step), return_exceptions=True
+        )
+        for entry, result in zip(step, results, strict=True):
+            if isinstance(result, BaseException):
+                if isinstance(result, errors.StatusError) and result.reason == "NotFound":
+                    continue  # somebody else was first
+                raise result
+            deleted.append(result[0] if isinstance(result[0], Cached) else entry)
     metadata = {"resourceVersion": str(call.objects.cache.revision)}
-    return forms.render_list(form, call.spec, deleted, metadata, call.warning_headers())
+    answer = forms.render_list(form, call.spec, deleted, metadata, call.warning_headers())
+    return await answer if isawaitable(answer) else answer

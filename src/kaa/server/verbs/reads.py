@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from inspect import isawaitable
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from kaa.store.api import Compacted, FutureRevision
 __all__ = ["Filter", "filter_of", "get", "list_objects", "wait_for_revision"]
 
 Json = dict[str, Any]
+Answering = Answer | Awaitable[Answer]
 
 #: How long a read waits for a revision it asks for and the server does not have yet.
 REVISION_WAIT_SECONDS = 3.0
@@ -140,10 +142,11 @@ def list_objects(call: Call) -> Any:
 
 async def _list_after_wait(call: Call, selection: Filter, limit: int, revision: int) -> Answer:
     await wait_for_revision(call, revision)
-    return _answer(call, selection, limit, "")
+    answer = _answer(call, selection, limit, "")
+    return await answer if isawaitable(answer) else answer
 
 
-def _answer(call: Call, selection: Filter, limit: int, after: str) -> Answer:
+def _answer(call: Call, selection: Filter, limit: int, after: str) -> Answering:
     cache = call.objects.of(call.spec)
     revision = call.objects.cache.revision
     if selection.name is not None and (selection.namespace or not call.spec.resource.namespaced):
@@ -155,7 +158,7 @@ def _answer(call: Call, selection: Filter, limit: int, after: str) -> Answer:
 
 
 def _page(call: Call, selection: Filter, everything: Sequence[Cached], revision: int, limit: int, after: str, *,
-          keep: bool) -> Answer:  # fmt: skip
+          keep: bool) -> Answering:  # fmt: skip
     start = 0
     if after:
         low, high = 0, len(everything)
@@ -186,7 +189,7 @@ def _page(call: Call, selection: Filter, everything: Sequence[Cached], revision:
     return _render(call, page, revision, encode_token(revision, everything[position - 1].key), remaining)
 
 
-def _render(call: Call, objects: Sequence[Cached], revision: int, token: str, remaining: int) -> Answer:
+def _render(call: Call, objects: Sequence[Cached], revision: int, token: str, remaining: int) -> Answering:
     metadata: Json = {"resourceVersion": str(revision)}
     if token:
         metadata["continue"] = token
@@ -233,7 +236,8 @@ async def _list_at(call: Call, selection: Filter, limit: int, revision: int, aft
         found = await call.objects.store.range(prefix, revision=revision)
     skip = len(spec.storage_prefix)
     entries = [make_cached(storage, each.key[skip:], each.mod_revision, each.value) for each in found.entries]
-    return _page(call, selection, entries, revision, limit, after, keep=True)
+    page = _page(call, selection, entries, revision, limit, after, keep=True)
+    return await page if isawaitable(page) else page
 
 
 def encode_token(revision: int, key: str) -> str:
