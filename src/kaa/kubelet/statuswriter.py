@@ -44,11 +44,13 @@ class StatusWriter:
         self._wanted = status
         if not soft:
             self._hurry.set()
-        if self._task is None and not self.gone and (self._base is None or changes(self._base, status) is not None):
+        # A task that has returned is still held until its callback runs: what is published in between must not be lost.
+        idle = self._task is None or self._task.done()
+        if idle and not self.gone and (self._base is None or changes(self._base, status) is not None):
             self._wrote.clear()
             self._task = tasks.spawn(self._write(), name=f"status-{self._namespace}/{self._name}")
             self._task.add_done_callback(self._ended)
-        elif self._task is None:
+        elif idle:
             self._hurry.clear()
 
     async def flush(self) -> None:
@@ -64,8 +66,9 @@ class StatusWriter:
         if self._task is not None:
             self._task.cancel()
 
-    def _ended(self, _: object) -> None:
-        self._task = None
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if self._task is task:
+            self._task = None
 
     async def _write(self) -> None:
         backoff = Backoff(first_seconds=0.2, seconds_max=10.0)
