@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC220, ASYNC240 - a bench waits for its server, and reads /proc
 """What the API server does per second, and what it holds, as JSON on standard output.
 
 `python bench/apiserver.py [--seconds S] [--directory D] [--objects N] [--watchers W]`. The server is a process of its
@@ -27,10 +28,23 @@ TOKEN = "bench-token"
 CM = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 CONFIG_MAP = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "NAME"}, "data": {"k": "x" * 200}}
-POD = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "NAME", "labels": {"app": "web"}}, "spec": {
-    "containers": [{"name": "web", "image": "nginx:1", "ports": [{"containerPort": 80}], "env": [
-        {"name": "A", "value": "B"}], "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
-        "readinessProbe": {"httpGet": {"path": "/", "port": 80}}}]}}  # fmt: skip
+POD = {
+    "kind": "Pod",
+    "apiVersion": "v1",
+    "metadata": {"name": "NAME", "labels": {"app": "web"}},
+    "spec": {
+        "containers": [
+            {
+                "name": "web",
+                "image": "nginx:1",
+                "ports": [{"containerPort": 80}],
+                "env": [{"name": "A", "value": "B"}],
+                "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+                "readinessProbe": {"httpGet": {"path": "/", "port": 80}},
+            }
+        ]
+    },
+}
 CREATE_LUA = """
 local thread = 0
 function setup(t) t:set("id", thread); thread = thread + 1 end
@@ -56,8 +70,11 @@ async def serve(directory: Path) -> None:
     tokens = directory / "tokens"
     tokens.write_text(f'{TOKEN},admin,1,"system:masters"\n')
     store = await open_store(f"sqlite:{directory}/store.db")
-    server = ApiServer(store, ServerSettings(secure_port=0, token_auth_file=tokens),
-                       tls=TlsServer(certificate, key, authority.certificate_path))  # fmt: skip
+    server = ApiServer(
+        store,
+        ServerSettings(secure_port=0, token_auth_file=tokens),
+        tls=TlsServer(certificate, key, authority.certificate_path),
+    )
     await server.start()
     print(json.dumps({"port": server.port, "ready_seconds": round(time.perf_counter() - started, 3)}), flush=True)
     await server.run()
@@ -78,8 +95,9 @@ class Client:
         self.context = ssl.create_default_context(cafile=str(directory / "ca.crt"))
 
     async def open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_connection("127.0.0.1", self.port, ssl=self.context, server_hostname="localhost",
-                                             limit=1 << 26)  # fmt: skip
+        return await asyncio.open_connection(
+            "127.0.0.1", self.port, ssl=self.context, server_hostname="localhost", limit=1 << 26
+        )
 
     async def call(
         self, method: str, path: str, body: object = None, count: int = 1, accept: str = ""
@@ -87,8 +105,11 @@ class Client:
         """Seconds and bytes of `count` calls over one connection."""
         reader, writer = await self.open()
         raw = json.dumps(body).encode() if body is not None else b""
-        head = (f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(raw)}\r\n"
-                + (f"Accept: {accept}\r\n" if accept else "") + "Content-Type: application/json\r\n\r\n")  # fmt: skip
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: {len(raw)}\r\n"
+            + (f"Accept: {accept}\r\n" if accept else "")
+            + "Content-Type: application/json\r\n\r\n"
+        )
         took = []
         for _ in range(count):
             before = time.perf_counter()
@@ -148,8 +169,10 @@ async def fan_out(client: Client, watchers: int, changes: int) -> dict[str, floa
     opened = []
     for index in range(watchers):
         reader, writer = await client.open()
-        writer.write(f"GET {CM}?watch=1&labelSelector=fan%3Dout&resourceVersion=0 HTTP/1.1\r\nHost: x\r\n"
-                     f"Authorization: Bearer {TOKEN}\r\n\r\n".encode())  # fmt: skip
+        writer.write(
+            f"GET {CM}?watch=1&labelSelector=fan%3Dout&resourceVersion=0 HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {TOKEN}\r\n\r\n".encode()
+        )
         await reader.readuntil(b"\r\n\r\n")
         opened.append(writer)
         tasks.append(asyncio.ensure_future(follow(index, reader)))
@@ -175,14 +198,21 @@ async def fan_out(client: Client, watchers: int, changes: int) -> dict[str, floa
         task.cancel()
     for writer in opened:
         writer.close()
-    return {"watchers": watchers, "events_per_second": round(watchers * changes / took),
-            "one_change_to_all_ms": round(min(single) * 1000, 1)}  # fmt: skip
+    return {
+        "watchers": watchers,
+        "events_per_second": round(watchers * changes / took),
+        "one_change_to_all_ms": round(min(single) * 1000, 1),
+    }
 
 
 async def main(seconds: int, directory: Path, objects: int, watchers: int) -> None:
     """Measure and print."""
-    process = subprocess.Popen([sys.executable, __file__, "--serve", str(directory)], stdout=subprocess.PIPE, text=True,
-                               env={**os.environ, "PYTHONPATH": str(ROOT / "src")})  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, __file__, "--serve", str(directory)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
     figures: dict[str, object] = {}
     try:
         assert process.stdout

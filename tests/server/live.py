@@ -59,18 +59,24 @@ class LiveServer:
         certificate, key = authority.server_files("apiserver", "kube-apiserver", ["localhost", "127.0.0.1"])
         admin = authority.client("kubernetes-admin", ["system:masters"])
         store = await open_store(self.url)
-        self.server = ApiServer(store, ServerSettings(secure_port=0),
-                                tls=TlsServer(certificate, key, authority.certificate_path))  # fmt: skip
+        self.server = ApiServer(
+            store, ServerSettings(secure_port=0), tls=TlsServer(certificate, key, authority.certificate_path)
+        )
         await self.server.start()
         encode = lambda raw: base64.b64encode(raw).decode()  # noqa: E731
-        self.kubeconfig.write_text(CONFIG.format(
-            port=self.server.port, ca=encode(authority.pem), certificate=encode(admin.certificate), key=encode(admin.key),
-        ))  # fmt: skip
+        self.kubeconfig.write_text(
+            CONFIG.format(
+                port=self.server.port,
+                ca=encode(authority.pem),
+                certificate=encode(admin.certificate),
+                key=encode(admin.key),
+            )
+        )
         self._ready.set()
         try:
             await self._stop.wait()
         finally:
-            await self.server.stop()
+            await self.server.stop(grace_seconds=0.5)  # idle clients do not answer a TLS goodbye
             await store.close()
 
 
@@ -86,14 +92,20 @@ class Kubectl:
     def run(self, *arguments: str, text: str = "", code: int | None = 0, **environment: str) -> str:
         """Its standard output; fails unless it ends with `code` (None: any)."""
         done = subprocess.run(
-            [self.binary, *arguments], input=text, capture_output=True, text=True, timeout=60, check=False,
+            [self.binary, *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
             env={**self.environment, **environment},
-        )  # fmt: skip
+        )
         assert code is None or done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         self.errors = done.stderr
         return done.stdout
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """One that goes on; the caller ends it."""
-        return subprocess.Popen([self.binary, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env=self.environment)  # fmt: skip
+        return subprocess.Popen(
+            [self.binary, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment
+        )

@@ -11,8 +11,11 @@ AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 def rule(verbs: str, resources: str = "", groups: str = "", names: str = "", urls: str = "") -> dict:
     if urls:
         return {"verbs": verbs.split(), "nonResourceURLs": urls.split()}
-    made = {"verbs": verbs.split(), "apiGroups": [each.strip("'") for each in (groups or "''").split()],
-            "resources": resources.split()}  # fmt: skip
+    made = {
+        "verbs": verbs.split(),
+        "apiGroups": [each.strip("'") for each in (groups or "''").split()],
+        "resources": resources.split(),
+    }
     return {**made, "resourceNames": names.split()} if names else made
 
 
@@ -24,8 +27,13 @@ async def bind(
     there = f"{RBAC}/namespaces/{namespace}" if namespace else RBAC
     role_at = f"{there}/roles" if role_kind == "Role" else f"{RBAC}/clusterroles"
     (await admin.post(role_at, obj(role_kind, name, f"{GROUP}/v1", rules=rules))).ok()
-    binding = obj("RoleBinding" if namespace else "ClusterRoleBinding", name, f"{GROUP}/v1", subjects=[subject],
-                  roleRef={"apiGroup": GROUP, "kind": role_kind, "name": name})  # fmt: skip
+    binding = obj(
+        "RoleBinding" if namespace else "ClusterRoleBinding",
+        name,
+        f"{GROUP}/v1",
+        subjects=[subject],
+        roleRef={"apiGroup": GROUP, "kind": role_kind, "name": name},
+    )
     (await admin.post(f"{there}/{'role' if namespace else 'clusterrole'}bindings", binding)).ok()
 
 
@@ -35,46 +43,148 @@ P, D = "/api/v1/namespaces/default/pods", "/apis/apps/v1/namespaces/default/depl
 
 # rules, subject, namespace, role kind; then (method, path, allowed)
 TABLE = [
-    ("verbs", [rule("get list", "pods")], JANE, "default", "", [
-        ("GET", P, True), ("GET", f"{P}/a", True), ("GET", f"{P}?watch=1", False), ("POST", P, False),
-        ("DELETE", P, False), ("DELETE", f"{P}/a", False), ("PUT", f"{P}/a", False), ("PATCH", f"{P}/a", False),
-        ("GET", "/api/v1/namespaces/kube-system/pods", False), ("GET", "/api/v1/pods", False),
-        ("GET", f"{P}/a/log", False), ("GET", CM, False), ("GET", D, False)]),
+    (
+        "verbs",
+        [rule("get list", "pods")],
+        JANE,
+        "default",
+        "",
+        [
+            ("GET", P, True),
+            ("GET", f"{P}/a", True),
+            ("GET", f"{P}?watch=1", False),
+            ("POST", P, False),
+            ("DELETE", P, False),
+            ("DELETE", f"{P}/a", False),
+            ("PUT", f"{P}/a", False),
+            ("PATCH", f"{P}/a", False),
+            ("GET", "/api/v1/namespaces/kube-system/pods", False),
+            ("GET", "/api/v1/pods", False),
+            ("GET", f"{P}/a/log", False),
+            ("GET", CM, False),
+            ("GET", D, False),
+        ],
+    ),
     ("group", [rule("get", "pods")], DEV, "default", "", [("GET", f"{P}/a", True), ("GET", P, False)]),
     ("other", [rule("*", "*", "*")], {**JANE, "name": "joe"}, "", "", [("GET", P, False), ("GET", "/apis", True)]),
-    ("everywhere", [rule("list", "pods")], JANE, "", "", [
-        ("GET", P, True), ("GET", "/api/v1/pods", True), ("GET", "/api/v1/namespaces/kube-system/pods", True)]),
-    ("cluster role in a namespace", [rule("list", "pods"), rule("list", "nodes")], JANE, "default", "ClusterRole", [
-        ("GET", P, True), ("GET", "/api/v1/pods", False), ("GET", "/api/v1/nodes", False)]),
-    ("all verbs", [rule("*", "configmaps")], JANE, "default", "", [
-        ("GET", CM, True), ("DELETE", CM, True), ("PATCH", f"{CM}/a", True), ("GET", P, False)]),
-    ("all resources", [rule("get", "*")], JANE, "default", "", [
-        ("GET", f"{CM}/a", True), ("GET", f"{P}/a/log", True), ("GET", f"{D}/a", False), ("GET", CM, False)]),
-    ("all groups", [rule("get", "deployments", "*")], JANE, "default", "", [
-        ("GET", f"{D}/a", True), ("GET", f"{D}/a/scale", False)]),
-    ("subresources", [rule("get update", "pods/status deployments/scale", "'' apps")], JANE, "default", "", [
-        ("GET", f"{P}/a/status", True), ("PUT", f"{P}/a/status", True), ("GET", f"{P}/a", False),
-        ("GET", f"{D}/a/scale", True), ("GET", f"{D}/a/status", False)]),
-    ("a subresource of everything", [rule("get", "*/scale", "*")], JANE, "default", "", [
-        ("GET", f"{D}/a/scale", True), ("GET", f"{D}/a", False)]),
-    ("names", [rule("get update delete list watch deletecollection create", "configmaps", names="one two")], JANE,
-     "default", "", [
-        ("GET", f"{CM}/one", True), ("GET", f"{CM}/three", False), ("DELETE", f"{CM}/two", True), ("GET", CM, False),
-        ("GET", f"{CM}?fieldSelector=metadata.name%3Done", True),
-        ("GET", f"{CM}?fieldSelector=metadata.name%3Dthree", False),
-        ("GET", f"{CM}?fieldSelector=metadata.name!%3Done", False),
-        ("GET", f"{CM}?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3Dtwo", True),
-        ("DELETE", f"{CM}?fieldSelector=metadata.name%3Done", True), ("DELETE", CM, False), ("POST", CM, False)]),
-    ("paths", [rule("get", urls="/metrics /logs/*")], JANE, "", "", [
-        ("GET", "/metrics", True), ("GET", "/logs/x/y", True), ("GET", "/logs", False), ("GET", "/debug", False),
-        ("POST", "/metrics", False)]),
-    ("all paths", [rule("*", urls="*")], JANE, "", "", [
-        ("GET", "/metrics", True), ("GET", "/debug", True), ("POST", "/x", True), ("GET", P, False)]),
-    ("the namespace itself", [rule("get", "namespaces")], JANE, "default", "ClusterRole", [
-        ("GET", "/api/v1/namespaces/default", True), ("GET", "/api/v1/namespaces/kube-system", False),
-        ("GET", "/api/v1/namespaces", False)]),
+    (
+        "everywhere",
+        [rule("list", "pods")],
+        JANE,
+        "",
+        "",
+        [("GET", P, True), ("GET", "/api/v1/pods", True), ("GET", "/api/v1/namespaces/kube-system/pods", True)],
+    ),
+    (
+        "cluster role in a namespace",
+        [rule("list", "pods"), rule("list", "nodes")],
+        JANE,
+        "default",
+        "ClusterRole",
+        [("GET", P, True), ("GET", "/api/v1/pods", False), ("GET", "/api/v1/nodes", False)],
+    ),
+    (
+        "all verbs",
+        [rule("*", "configmaps")],
+        JANE,
+        "default",
+        "",
+        [("GET", CM, True), ("DELETE", CM, True), ("PATCH", f"{CM}/a", True), ("GET", P, False)],
+    ),
+    (
+        "all resources",
+        [rule("get", "*")],
+        JANE,
+        "default",
+        "",
+        [("GET", f"{CM}/a", True), ("GET", f"{P}/a/log", True), ("GET", f"{D}/a", False), ("GET", CM, False)],
+    ),
+    (
+        "all groups",
+        [rule("get", "deployments", "*")],
+        JANE,
+        "default",
+        "",
+        [("GET", f"{D}/a", True), ("GET", f"{D}/a/scale", False)],
+    ),
+    (
+        "subresources",
+        [rule("get update", "pods/status deployments/scale", "'' apps")],
+        JANE,
+        "default",
+        "",
+        [
+            ("GET", f"{P}/a/status", True),
+            ("PUT", f"{P}/a/status", True),
+            ("GET", f"{P}/a", False),
+            ("GET", f"{D}/a/scale", True),
+            ("GET", f"{D}/a/status", False),
+        ],
+    ),
+    (
+        "a subresource of everything",
+        [rule("get", "*/scale", "*")],
+        JANE,
+        "default",
+        "",
+        [("GET", f"{D}/a/scale", True), ("GET", f"{D}/a", False)],
+    ),
+    (
+        "names",
+        [rule("get update delete list watch deletecollection create", "configmaps", names="one two")],
+        JANE,
+        "default",
+        "",
+        [
+            ("GET", f"{CM}/one", True),
+            ("GET", f"{CM}/three", False),
+            ("DELETE", f"{CM}/two", True),
+            ("GET", CM, False),
+            ("GET", f"{CM}?fieldSelector=metadata.name%3Done", True),
+            ("GET", f"{CM}?fieldSelector=metadata.name%3Dthree", False),
+            ("GET", f"{CM}?fieldSelector=metadata.name!%3Done", False),
+            ("GET", f"{CM}?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3Dtwo", True),
+            ("DELETE", f"{CM}?fieldSelector=metadata.name%3Done", True),
+            ("DELETE", CM, False),
+            ("POST", CM, False),
+        ],
+    ),
+    (
+        "paths",
+        [rule("get", urls="/metrics /logs/*")],
+        JANE,
+        "",
+        "",
+        [
+            ("GET", "/metrics", True),
+            ("GET", "/logs/x/y", True),
+            ("GET", "/logs", False),
+            ("GET", "/debug", False),
+            ("POST", "/metrics", False),
+        ],
+    ),
+    (
+        "all paths",
+        [rule("*", urls="*")],
+        JANE,
+        "",
+        "",
+        [("GET", "/metrics", True), ("GET", "/debug", True), ("POST", "/x", True), ("GET", P, False)],
+    ),
+    (
+        "the namespace itself",
+        [rule("get", "namespaces")],
+        JANE,
+        "default",
+        "ClusterRole",
+        [
+            ("GET", "/api/v1/namespaces/default", True),
+            ("GET", "/api/v1/namespaces/kube-system", False),
+            ("GET", "/api/v1/namespaces", False),
+        ],
+    ),
     ("a default role", [], {"kind": "Group", "name": "none", "apiGroup": GROUP}, "", "", [("GET", P, False)]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -90,8 +200,13 @@ async def test_rbac(world: World, name, rules, subject, namespace, kind, cases) 
 
 
 async def test_the_roles_for_people(world: World) -> None:
-    binding = obj("RoleBinding", "b", f"{GROUP}/v1", subjects=[JANE],
-                  roleRef={"apiGroup": GROUP, "kind": "ClusterRole", "name": "view"})  # fmt: skip
+    binding = obj(
+        "RoleBinding",
+        "b",
+        f"{GROUP}/v1",
+        subjects=[JANE],
+        roleRef={"apiGroup": GROUP, "kind": "ClusterRole", "name": "view"},
+    )
     jane = world.as_user("jane")
     at = f"{RBAC}/namespaces/default/rolebindings"
     (await world.admin.post(at, binding)).ok()
@@ -121,8 +236,11 @@ async def test_a_change_counts_at_once(both: World) -> None:
     assert (await jane.get(P)).code == 200
     (await both.admin.delete(role)).ok()
     assert (await jane.get(P)).code == 403
-    (await both.admin.post(f"{RBAC}/namespaces/default/roles", obj("Role", "r", f"{GROUP}/v1",
-                                                                  rules=[rule("list", "configmaps")]))).ok()  # fmt: skip
+    (
+        await both.admin.post(
+            f"{RBAC}/namespaces/default/roles", obj("Role", "r", f"{GROUP}/v1", rules=[rule("list", "configmaps")])
+        )
+    ).ok()
     assert (await jane.get(CM)).code == 200
     (await both.admin.merge(f"{RBAC}/namespaces/default/rolebindings/r", {"subjects": [DEV]})).ok()
     assert (await jane.get(CM)).code == 403
@@ -139,8 +257,13 @@ async def test_nobody_grants_more_than_they_have(world: World) -> None:
     assert (await jane.post(roles, held)).code == 201
     # jane has every verb on roles, `escalate` and `bind` among them:
     assert (await jane.post(roles, more)).code == 201
-    await bind(world.admin, "plain", [rule("get list create update patch", "roles rolebindings", GROUP),
-                                      rule("get list", "pods")], {**JANE, "name": "joe"}, "default")  # fmt: skip
+    await bind(
+        world.admin,
+        "plain",
+        [rule("get list create update patch", "roles rolebindings", GROUP), rule("get list", "pods")],
+        {**JANE, "name": "joe"},
+        "default",
+    )
     joe = world.as_user("joe")
     assert (await joe.post(roles, {**held, "metadata": {"name": "held2"}})).code == 201
     refused = await joe.post(roles, {**more, "metadata": {"name": "more2"}})
@@ -152,8 +275,13 @@ async def test_nobody_grants_more_than_they_have(world: World) -> None:
     assert applied.code == 403
 
     def to(name: str, kind: str = "Role") -> dict:
-        return obj("RoleBinding", f"to-{name}", f"{GROUP}/v1", subjects=[{**JANE, "name": "joe"}],
-                   roleRef={"apiGroup": GROUP, "kind": kind, "name": name})  # fmt: skip
+        return obj(
+            "RoleBinding",
+            f"to-{name}",
+            f"{GROUP}/v1",
+            subjects=[{**JANE, "name": "joe"}],
+            roleRef={"apiGroup": GROUP, "kind": kind, "name": name},
+        )
 
     assert (await joe.post(bindings, to("held2"))).code == 201
     assert (await joe.post(bindings, to("more"))).code == 403
@@ -174,9 +302,13 @@ async def test_reviews(world: World) -> None:
         return bool(answer["status"]["allowed"])
 
     pods = {"namespace": "default", "resource": "pods"}
-    for attributes, allowed in (({"verb": "list"}, True), ({"verb": "get"}, False), ({"verb": "get", "name": "a"}, True),
-                                ({"verb": "get", "name": "a", "subresource": "log"}, False),
-                                ({"verb": "list", "namespace": "x"}, False)):  # fmt: skip
+    for attributes, allowed in (
+        ({"verb": "list"}, True),
+        ({"verb": "get"}, False),
+        ({"verb": "get", "name": "a"}, True),
+        ({"verb": "get", "name": "a", "subresource": "log"}, False),
+        ({"verb": "list", "namespace": "x"}, False),
+    ):
         asked = {"resourceAttributes": {**pods, **attributes}}
         assert await may("subjectaccessreviews", "SubjectAccessReview", {"user": "jane", **asked}) == allowed
         assert await may("selfsubjectaccessreviews", "SelfSubjectAccessReview", asked, world.as_user("jane")) == allowed

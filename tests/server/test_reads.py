@@ -3,6 +3,7 @@
 import pytest
 from tests.server.world import CM, DEPLOYMENTS, PODS, TABLE, Api, World, config_map, deployment, obj, pod
 
+from kaa.server.verbs import reads
 from kaa.server.verbs.reads import encode_token
 
 
@@ -113,7 +114,8 @@ async def test_an_expired_page_gives_a_token_to_go_on_with(both: World) -> None:
     assert (old.code, old.reason) == (410, "Expired")
 
 
-async def test_what_a_list_may_ask_of_revisions(both: World) -> None:
+async def test_what_a_list_may_ask_of_revisions(both: World, monkeypatch) -> None:
+    monkeypatch.setattr(reads, "REVISION_WAIT_SECONDS", 0.1)
     api = both.admin
     r1 = (await api.post(CM, config_map("a"))).revision
     r2 = (await api.post(CM, config_map("b"))).revision

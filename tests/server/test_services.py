@@ -47,8 +47,12 @@ async def test_headless_and_external_names_take_nothing(world: World) -> None:
     before = await held(world)
     headless = (await world.admin.post(SERVICES, service("h", clusterIP="None"))).ok(201)["spec"]
     assert headless["clusterIP"] == "None" and headless["clusterIPs"] == ["None"]
-    named = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "e"},
-             "spec": {"type": "ExternalName", "externalName": "example.com"}}  # fmt: skip
+    named = {
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"name": "e"},
+        "spec": {"type": "ExternalName", "externalName": "example.com"},
+    }
     external = (await world.admin.post(SERVICES, named)).ok(201)["spec"]
     assert "clusterIP" not in external
     assert await held(world) == before
@@ -76,7 +80,8 @@ async def test_node_ports(both: World) -> None:
     assert [each["nodePort"] for each in kept["ports"]] == ports and kept["clusterIP"] == made["spec"]["clusterIP"]
     taken = await api.post(SERVICES, service("m", {"port": 80, "nodePort": ports[0]}, type="NodePort"))
     assert taken.code == 422 and taken.message == (
-        f'Service "m" is invalid: spec.ports[0].nodePort: Invalid value: {ports[0]}: provided port is already allocated')  # fmt: skip
+        f'Service "m" is invalid: spec.ports[0].nodePort: Invalid value: {ports[0]}: provided port is already allocated'
+    )
     low = await api.post(SERVICES, service("l", {"port": 80, "nodePort": 80}, type="NodePort"))
     assert low.code == 422 and "The range of valid ports is 30000-32767" in low.message
     # One port by two protocols shares its node port.
@@ -88,8 +93,11 @@ async def test_node_ports(both: World) -> None:
     assert all("nodePort" not in each for each in plain["ports"]) and plain["clusterIP"] == made["spec"]["clusterIP"]
     (await api.delete(f"{SERVICES}/dns")).ok()
     assert await held(both) - before == {plain["clusterIP"]}
-    fixed = (await api.merge(f"{SERVICES}/n", {"spec": {"type": "NodePort", "ports": [
-        {"port": 80, "name": "a", "nodePort": ports[0]}]}})).ok()["spec"]  # fmt: skip
+    fixed = (
+        await api.merge(
+            f"{SERVICES}/n", {"spec": {"type": "NodePort", "ports": [{"port": 80, "name": "a", "nodePort": ports[0]}]}}
+        )
+    ).ok()["spec"]
     assert fixed["ports"][0]["nodePort"] == ports[0]
     moved = (await api.merge(f"{SERVICES}/n", {"spec": {"ports": [{"port": 80, "name": "a", "nodePort": 31000}]}})).ok()
     assert await held(both) - before == {plain["clusterIP"], 31000}, moved

@@ -5,6 +5,7 @@ import asyncio
 from tests.server.world import CM, PODS, TABLE, Api, World, config_map, obj, pod
 
 from kaa.server import cache as cache_module
+from kaa.server.verbs import reads
 
 
 async def relabel(api: Api, name: str, **labels: str | None) -> None:
@@ -92,7 +93,8 @@ async def test_too_old_is_410(world: World, monkeypatch) -> None:
     assert "too old resource version" in old.message
 
 
-async def test_a_revision_to_come_is_waited_for_or_refused(api: Api) -> None:
+async def test_a_revision_to_come_is_waited_for_or_refused(api: Api, monkeypatch) -> None:
+    monkeypatch.setattr(reads, "REVISION_WAIT_SECONDS", 0.1)
     revision = int((await api.get(CM)).revision)
     answer = await api.get(CM, watch="1", resourceVersion=str(revision + 10_000))
     assert (answer.code, answer.reason) == (504, "Timeout")

@@ -113,9 +113,9 @@ async def test_field_validation(api: Api) -> None:
 
 
 async def test_yaml_is_read(api: Api) -> None:
-    text = b"kind: ConfigMap\napiVersion: v1\nmetadata:\n  name: y\ndata:\n  k: |\n    one\n    two\n  date: '2020-01-01'\n"
+    text = b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: y}\ndata:\n  k: |\n    one\n    two\n  d: '2020-01-01'\n"
     made = (await api.post(CM, text, media="application/yaml")).ok(201)
-    assert made["data"] == {"k": "one\ntwo\n", "date": "2020-01-01"}
+    assert made["data"] == {"k": "one\ntwo\n", "d": "2020-01-01"}
 
 
 async def test_a_warning_for_kinds_nobody_acts_on(world: World) -> None:
@@ -193,8 +193,16 @@ async def test_generation_and_status_are_apart(both: World) -> None:
     assert scaled["metadata"]["generation"] == 2 and scaled["status"].get("replicas", 0) == 0
     labelled = (await api.merge(f"{DEPLOYMENTS}/d", {"metadata": {"labels": {"a": "b"}}})).ok()
     assert labelled["metadata"]["generation"] == 2
-    told = (await api.put(f"{DEPLOYMENTS}/d/status", {**labelled, "spec": {**labelled["spec"], "replicas": 7},
-                                                      "status": {"replicas": 2, "observedGeneration": 2}})).ok()  # fmt: skip
+    told = (
+        await api.put(
+            f"{DEPLOYMENTS}/d/status",
+            {
+                **labelled,
+                "spec": {**labelled["spec"], "replicas": 7},
+                "status": {"replicas": 2, "observedGeneration": 2},
+            },
+        )
+    ).ok()
     assert told["spec"]["replicas"] == 2 and told["status"] == {"replicas": 2, "observedGeneration": 2}
     assert told["metadata"]["generation"] == 2
     patched = (
@@ -212,20 +220,35 @@ async def test_generation_and_status_are_apart(both: World) -> None:
 async def test_three_kinds_of_patch(both: World) -> None:
     api = both.admin
     (await api.post(DEPLOYMENTS, deployment("d"))).ok()
-    one = await api.ask("PATCH", f"{DEPLOYMENTS}/d", media=STRATEGIC, body={"spec": {"template": {"spec": {"containers": [
-        {"name": "side", "image": "s"}]}}}})  # fmt: skip
+    one = await api.ask(
+        "PATCH",
+        f"{DEPLOYMENTS}/d",
+        media=STRATEGIC,
+        body={"spec": {"template": {"spec": {"containers": [{"name": "side", "image": "s"}]}}}},
+    )
     assert [c["name"] for c in one.ok()["spec"]["template"]["spec"]["containers"]] == ["side", "c"]
-    gone = await api.ask("PATCH", f"{DEPLOYMENTS}/d", media=STRATEGIC, body={"spec": {"template": {"spec": {"containers": [
-        {"$patch": "delete", "name": "side"}]}}}})  # fmt: skip
+    gone = await api.ask(
+        "PATCH",
+        f"{DEPLOYMENTS}/d",
+        media=STRATEGIC,
+        body={"spec": {"template": {"spec": {"containers": [{"$patch": "delete", "name": "side"}]}}}},
+    )
     assert [c["name"] for c in gone.ok()["spec"]["template"]["spec"]["containers"]] == ["c"]
     two = await api.merge(f"{DEPLOYMENTS}/d", {"metadata": {"labels": {"a": "1", "b": "2"}}})
     assert two.ok()["metadata"]["labels"] == {"a": "1", "b": "2"}
     assert (await api.merge(f"{DEPLOYMENTS}/d", {"metadata": {"labels": {"a": None}}})).ok()["metadata"]["labels"] == {
         "b": "2"
     }
-    three = await api.ask("PATCH", f"{DEPLOYMENTS}/d", media=JSON_PATCH, body=[
-        {"op": "test", "path": "/spec/replicas", "value": 1}, {"op": "replace", "path": "/spec/replicas", "value": 3},
-        {"op": "add", "path": "/metadata/annotations", "value": {"x/y": "z"}}])  # fmt: skip
+    three = await api.ask(
+        "PATCH",
+        f"{DEPLOYMENTS}/d",
+        media=JSON_PATCH,
+        body=[
+            {"op": "test", "path": "/spec/replicas", "value": 1},
+            {"op": "replace", "path": "/spec/replicas", "value": 3},
+            {"op": "add", "path": "/metadata/annotations", "value": {"x/y": "z"}},
+        ],
+    )
     assert three.ok()["spec"]["replicas"] == 3 and three.json["metadata"]["annotations"] == {"x/y": "z"}
 
 
@@ -332,7 +355,9 @@ async def test_who_changed_what_is_kept(api: Api) -> None:
     (await api.merge(f"{DEPLOYMENTS}/d/status", {"status": {"replicas": 1}}, fieldManager="teller")).ok()
     entries = (await api.get(f"{DEPLOYMENTS}/d")).json["metadata"]["managedFields"]
     assert [(e["manager"], e["operation"], e.get("subresource", "")) for e in entries] == [
-        ("maker", "Update", ""), ("teller", "Update", "status")]  # fmt: skip
+        ("maker", "Update", ""),
+        ("teller", "Update", "status"),
+    ]
     agent = await api.ask("POST", CM, config_map("a"), headers={"User-Agent": "kubectl/v1.32.0 (linux/amd64)"})
     assert agent.ok()["metadata"]["managedFields"][0]["manager"] == "kubectl"
     assert (await api.post(CM, config_map("b"), fieldManager="x" * 200)).code in (400, 422)
@@ -353,19 +378,34 @@ async def test_pods_get_an_account_and_tolerations(api: Api) -> None:
         "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
     }
     assert [(each["key"], each["tolerationSeconds"]) for each in spec["tolerations"]] == [
-        ("node.kubernetes.io/not-ready", 300), ("node.kubernetes.io/unreachable", 300)]  # fmt: skip
+        ("node.kubernetes.io/not-ready", 300),
+        ("node.kubernetes.io/unreachable", 300),
+    ]
     absent = await api.post(PODS, pod("q", serviceAccountName="nobody"))
     assert absent.code == 403 and 'serviceaccount "nobody" not found' in absent.message
-    (await api.post(ACCOUNTS, {**obj("ServiceAccount", "quiet"), "automountServiceAccountToken": False,
-                               "imagePullSecrets": [{"name": "s"}]})).ok()  # fmt: skip
+    (
+        await api.post(
+            ACCOUNTS,
+            {
+                **obj("ServiceAccount", "quiet"),
+                "automountServiceAccountToken": False,
+                "imagePullSecrets": [{"name": "s"}],
+            },
+        )
+    ).ok()
     quiet = (await api.post(PODS, pod("quiet", serviceAccountName="quiet"))).ok()["spec"]
     assert "volumes" not in quiet and quiet["imagePullSecrets"] == [{"name": "s"}]
     loud = (await api.post(PODS, pod("loud", serviceAccountName="quiet", automountServiceAccountToken=True))).ok()[
         "spec"
     ]
     assert loud["volumes"]
-    own = pod("own", tolerations=[{"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"},
-                                  {"key": "x", "operator": "Exists"}])  # fmt: skip
+    own = pod(
+        "own",
+        tolerations=[
+            {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"},
+            {"key": "x", "operator": "Exists"},
+        ],
+    )
     keys = [each["key"] for each in (await api.post(PODS, own)).ok()["spec"]["tolerations"]]
     assert keys == ["node.kubernetes.io/not-ready", "x", "node.kubernetes.io/unreachable"]
 
@@ -406,15 +446,37 @@ async def test_plugins_are_chosen_by_name() -> None:
 async def test_events_in_two_groups_are_the_same(both: World) -> None:
     api = both.admin
     core, new = "/api/v1/namespaces/default/events", "/apis/events.k8s.io/v1/namespaces/default/events"
-    event = obj("Event", "e", involvedObject={"kind": "Pod", "name": "p", "namespace": "default"}, reason="Started",
-                message="hello", type="Normal", source={"component": "me"}, count=2)  # fmt: skip
+    event = obj(
+        "Event",
+        "e",
+        involvedObject={"kind": "Pod", "name": "p", "namespace": "default"},
+        reason="Started",
+        message="hello",
+        type="Normal",
+        source={"component": "me"},
+        count=2,
+    )
     (await api.post(core, event)).ok(201)
     seen = (await api.get(f"{new}/e")).ok()
     assert (seen["apiVersion"], seen["note"], seen["regarding"]["name"], seen["deprecatedCount"]) == (
-        "events.k8s.io/v1", "hello", "p", 2)  # fmt: skip
-    other = obj("Event", "f", "events.k8s.io/v1", eventTime="2024-01-01T00:00:00.000000Z", reportingController="c/d",
-                reportingInstance="i", action="Do", reason="Because", type="Normal", note="n",
-                regarding={"kind": "Pod", "name": "p", "namespace": "default"})  # fmt: skip
+        "events.k8s.io/v1",
+        "hello",
+        "p",
+        2,
+    )
+    other = obj(
+        "Event",
+        "f",
+        "events.k8s.io/v1",
+        eventTime="2024-01-01T00:00:00.000000Z",
+        reportingController="c/d",
+        reportingInstance="i",
+        action="Do",
+        reason="Because",
+        type="Normal",
+        note="n",
+        regarding={"kind": "Pod", "name": "p", "namespace": "default"},
+    )
     (await api.post(new, other)).ok(201)
     back = (await api.get(f"{core}/f")).ok()
     assert (back["apiVersion"], back["message"], back["reportingComponent"]) == ("v1", "n", "c/d")
@@ -433,9 +495,16 @@ async def test_events_in_two_groups_are_the_same(both: World) -> None:
 async def test_autoscalers_in_two_versions_are_the_same(api: Api) -> None:
     v1 = "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"
     v2 = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
-    body = obj("HorizontalPodAutoscaler", "h", "autoscaling/v1", spec={
-        "maxReplicas": 5, "targetCPUUtilizationPercentage": 70,
-        "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"}})  # fmt: skip
+    body = obj(
+        "HorizontalPodAutoscaler",
+        "h",
+        "autoscaling/v1",
+        spec={
+            "maxReplicas": 5,
+            "targetCPUUtilizationPercentage": 70,
+            "scaleTargetRef": {"kind": "Deployment", "name": "d", "apiVersion": "apps/v1"},
+        },
+    )
     (await api.post(v1, body)).ok(201)
     seen = (await api.get(f"{v2}/h")).ok()
     assert seen["spec"]["metrics"][0]["resource"] == {

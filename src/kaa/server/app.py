@@ -58,7 +58,7 @@ class Limits:
 
 
 class Application:
-    """The API as a handler of requests. `routes` are the paths that are no resources, by exact path or first segment."""
+    """The API as a handler of requests. `routes` are the paths that are no resources, exact or by first segment."""
 
     def __init__(self, parts: Parts, authenticate: Authenticate, authorize: Authorize,
                  limits: Limits = Limits()) -> None:  # fmt: skip
@@ -83,12 +83,12 @@ class Application:
             user = self._authenticate(request)
             if isawaitable(user):
                 return self._wait(self._after_authentication(request, info, user))
-            decision = self._authorize(user, info)  # type: ignore[arg-type]
+            decision = self._authorize(user, info)
             if isawaitable(decision):
-                return self._wait(self._after_authorization(request, info, user, decision))  # type: ignore[arg-type]
-            if not decision.allowed:  # type: ignore[union-attr]
-                raise refusal(user, info, decision.reason)  # type: ignore[arg-type, union-attr]
-            answer = self.dispatch(request, info, user)  # type: ignore[arg-type]
+                return self._wait(self._after_authorization(request, info, user, decision))
+            if not decision.allowed:
+                raise refusal(user, info, decision.reason)
+            answer = self.dispatch(request, info, user)
         except errors.StatusError as error:
             return forms.render_status(error)
         except Exception as error:

@@ -373,7 +373,7 @@ _MARK = b'"metadata":{'
 
 
 def make_cached(spec: KindSpec, key: str, revision: int, stored: bytes) -> Cached:
-    """An entry from stored bytes. `encode` writes kind, apiVersion and metadata first, so the mark is near the start."""
+    """An entry from stored bytes. `encode` writes kind, apiVersion and metadata first, so the mark comes early."""
     offset = stored.index(_MARK) + len(_MARK)
     return Cached(spec, key, revision, splice(stored, offset, revision), offset)
 

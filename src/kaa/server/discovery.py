@@ -6,7 +6,7 @@ the hash of the document, so that clients who hold it get 304.
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 
@@ -84,7 +84,7 @@ class Discovery:
             for group in groups:
                 if group.name == parts[0]:
                     return {"kind": "APIGroup", "apiVersion": "v1", **_group(group)}
-            return _unknown()
+            _unknown()
         return self._resources(parts[0], parts[1]) if len(parts) == 2 else _unknown()
 
     def _resources(self, group: str, version: str) -> Json:
@@ -142,7 +142,7 @@ class Discovery:
         return {"metadata": metadata, "versions": versions}
 
 
-def _unknown() -> Any:
+def _unknown() -> NoReturn:
     raise errors.not_found_path()
 
 

@@ -1,4 +1,4 @@
-"""How an object leaves: JSON as it is stored, protobuf, a table, its metadata alone, or YAML; and which of them a client asked for.
+"""How an object leaves: JSON as it is stored, protobuf, a table, its metadata alone, or YAML; and which was asked for.
 
 A form turns entries of the cache into bytes. The JSON form passes on what the cache holds; the others are made when
 asked for.
@@ -197,7 +197,7 @@ class TableForm:
         """A table of one row, unless it is a Status."""
         if obj.get("kind") == "Status":
             return orjson.dumps(obj)
-        row = {"cells": spec.cells(obj, self._now())}
+        row: Json = {"cells": spec.cells(obj, self._now())}
         if self.include != "None":
             row["object"] = obj if self.include == "Object" else {
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"],
@@ -286,7 +286,7 @@ JSON, PRETTY, YAML, PARTIAL, PROTOBUF = JsonForm(), PrettyForm(), YamlForm(), Pa
 
 @lru_cache(maxsize=512)
 def _wanted(accept: str) -> tuple[str, ...]:
-    """The forms a client accepts, best first: "json", "yaml", "protobuf", "table", "partial". Empty: none that is served."""
+    """The forms a client accepts, best first: "json", "yaml", "protobuf", "table", "partial". Empty: none."""
     found: list[tuple[float, int, str]] = []
     for position, clause in enumerate(accept.split(",")):
         media, *parameters = (part.strip() for part in clause.split(";"))

@@ -96,7 +96,7 @@ class ServiceReservations:
             inside = False
         if not inside:
             raise _refuse(new, invalid(path, [ip], "failed to allocate IP " + ip + ": the provided IP (" + ip +
-                                       f") is not in the valid range. The range of valid IPs is {self.network}"))  # fmt: skip
+                               f") is not in the valid range. The range of valid IPs is {self.network}"))  # fmt: skip
         if self._holder.get(ip, key) != key:
             raise _refuse(new, invalid(path, [ip], f"failed to allocate IP {ip}: provided IP is already allocated"))
 

@@ -96,7 +96,8 @@ class Reviews:
             return Binding(kind, name, uid), None
         if found["spec"].get("serviceAccountName") != call.info.name:
             raise errors.bad_request(
-                f'cannot bind token for serviceaccount "{call.info.name}" to pod running with different serviceaccount name.'
+                f'cannot bind token for serviceaccount "{call.info.name}" to pod running with different '
+                "serviceaccount name."
             )
         node_name = found["spec"].get("nodeName")
         nodes = call.parts.registry.get("", "v1", "nodes")

@@ -86,7 +86,7 @@ _NODE = _rules(
     (["patch", "update"], [CORE], ["pods/status"]),
     (["create"], [CORE], ["pods/eviction", "serviceaccounts/token"]),
     (READ, ["discovery.k8s.io"], ["endpointslices"]),
-    (["get", "list", "watch"], ["node.k8s.io", "storage.k8s.io"], ["runtimeclasses", "csidrivers", "volumeattachments"]),
+    (READ, ["node.k8s.io", "storage.k8s.io"], ["runtimeclasses", "csidrivers", "volumeattachments"]),
     (["create", "get", "list", "watch"], ["certificates.k8s.io"], ["certificatesigningrequests"]),
     _EVENTS,
     _LEASES,

@@ -18,7 +18,7 @@ MIRROR = "kubernetes.io/config.mirror"
 
 
 class ServiceAccountAdmission(Plugin):
-    """Gives a pod its namespace's default account if it names none, and mounts the account's token, CA and namespace."""
+    """Gives a pod its namespace's default account if it names none, and mounts that account's token and the CA."""
 
     name = "ServiceAccount"
 

@@ -121,7 +121,8 @@ def _check_name(call: Call, body: Json) -> None:
     name = body["metadata"].get("name") or call.info.name
     if name != call.info.name:
         raise errors.bad_request(
-            f"name in URL does not match name in {body['kind']} object: {call.info.name} and {name}: name the pod in both"
+            f"name in URL does not match name in {body['kind']} object: {call.info.name} and {name}: "
+            "name the pod in both"
         )
 
 

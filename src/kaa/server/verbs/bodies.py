@@ -1,4 +1,4 @@
-"""What came with a request, decoded: JSON, YAML or protobuf, an object of the right kind, and how strictly it is read."""
+"""What came with a request, decoded: JSON, YAML or protobuf; an object of the right kind, as strictly as was asked."""
 
 from collections.abc import Sequence
 from typing import Any

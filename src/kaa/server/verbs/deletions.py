@@ -94,8 +94,10 @@ async def delete(call: Call) -> Answer:
 
 
 #: Kinds whose deletion answers with the object rather than with a Status, as the original's.
-RETURNED = frozenset({"pods", "services", "serviceaccounts", "podtemplates", "persistentvolumeclaims",
-                      "persistentvolumes", "resourcequotas", "replicationcontrollers", "customresourcedefinitions"})  # fmt: skip
+RETURNED = frozenset({
+    "pods", "services", "serviceaccounts", "podtemplates", "persistentvolumeclaims", "persistentvolumes",
+    "resourcequotas", "replicationcontrollers", "customresourcedefinitions",
+})  # fmt: skip
 
 
 def _success(call: Call, result: Cached | Json) -> Json:

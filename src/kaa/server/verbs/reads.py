@@ -63,9 +63,10 @@ class Filter:
 
 def filter_of(call: Call) -> Filter:
     """The request's selectors; raises 400 for what cannot be parsed or is not selectable."""
-    return read_filter(call.spec, call.namespace, call.info.name,
-                       call.request.param("labelSelector") if "labelSelector" in call.request.query else "",
-                       call.request.param("fieldSelector") if "fieldSelector" in call.request.query else "")  # fmt: skip
+    request = call.request
+    labels = request.param("labelSelector") if "labelSelector" in request.query else ""
+    fields = request.param("fieldSelector") if "fieldSelector" in request.query else ""
+    return read_filter(call.spec, call.namespace, call.info.name, labels, fields)
 
 
 def read_filter(spec: KindSpec, namespace: str, name: str, labels: str, fields: str) -> Filter:
@@ -118,7 +119,7 @@ async def wait_for_revision(call: Call, revision: int) -> None:
         await call.clock.sleep(0.05)
 
 
-def list_objects(call: Call) -> Any:
+def list_objects(call: Call) -> Answering:
     """A list, or one page of it. Answers at once unless it must wait, or go to the store for an old revision."""
     request = call.request
     query = request.query
@@ -198,7 +199,7 @@ def _render(call: Call, objects: Sequence[Cached], revision: int, token: str, re
     return forms.render_list(call.form(), call.spec, objects, metadata, call.warning_headers())
 
 
-def _continue(call: Call, selection: Filter, limit: int, token: str) -> Any:
+def _continue(call: Call, selection: Filter, limit: int, token: str) -> Answering:
     revision, after = decode_token(token)
     if revision < 0:
         # The token of an expired list asks to go on from the newest state, at the price of consistency.

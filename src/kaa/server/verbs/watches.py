@@ -283,7 +283,8 @@ def _check_initial(call: Call, initial: str, match: str) -> None:
     if initial:
         if match != "NotOlderThan":
             raise refuse(
-                "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+                "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to "
+                "NotOlderThan"
                 if not match
                 else f'resourceVersionMatch: Unsupported value: "{match}": supported values: "NotOlderThan"'
             )

@@ -171,7 +171,7 @@ async def change_object(
     subresource: str | None = None,
     trusted: bool = False,
 ) -> Cached | Json:
-    """Read, change, check, write; again when somebody else was first, unless the change was `conditional` on what it saw.
+    """Read, change, check, write; again when overtaken, unless the change is `conditional` on what it saw.
 
     `change` gets a fresh copy of the object and returns the new one (it may be the same, changed). `owner` is "Apply"
     when the change has done its own accounting of fields. `trusted` changes come from the server itself (a scale, a
