@@ -28,6 +28,7 @@ $(VENV)/.run: pyproject.toml
 $(VENV)/.dev: pyproject.toml $(VENV)/.run
 	@tools/packages.sh test
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python tools/older_kubectl.py $(VENV)/kubectl-1.32
 	@touch $@
 
 # --- a cluster ---------------------------------------------------------------------------------------------------------

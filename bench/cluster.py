@@ -3,8 +3,8 @@
     python bench/cluster.py [--replicas 50] [--simulated 1000] [--idle-seconds 30]
 
 Starts a cluster of its own with `kaa up` in a temporary home, and removes it. "Cold" is no Kaa process and a warm page
-cache. Memory is PSS of all Kaa processes, containerd excluded. Beside each figure stands the original's on such a machine
-(etcd, kube-apiserver, controller manager, scheduler and kubelet 1.36), and the ratio.
+cache. Memory is PSS of all Kaa processes, containerd excluded. Beside each figure stands the original's on such a
+machine (etcd, kube-apiserver, controller manager, scheduler and kubelet 1.36), and the ratio.
 """
 
 import argparse
@@ -205,6 +205,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
 async def replicas(home: Path, client: Client, count: int) -> dict[str, Any]:
     """A deployment beside the raw CRI calls of as many pods, in turn on the same containerd."""
     from bench.cri import start_pods
+
     from kaa.kubelet.cri.grpc import GrpcRuntime
 
     runtime = GrpcRuntime(find_socket(home))
@@ -222,17 +223,12 @@ async def replicas(home: Path, client: Client, count: int) -> dict[str, Any]:
 
 
 def find_socket(home: Path) -> str:
-    """The socket of the cluster's containerd, from its process."""
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-            if Path(words[0]).name == "containerd" and process.environ().get("KAA_HOME") == str(home):
-                for each in process.net_connections("unix"):
-                    if str(each.laddr).endswith("containerd.sock"):
-                        return str(each.laddr)
-        except (psutil.Error, IndexError):
-            continue
-    raise SystemExit("no containerd of that cluster is running")
+    """The socket of the cluster's containerd: the agent is told it."""
+    for process in processes(home):
+        for word in process.cmdline():
+            if word.startswith("--container-runtime-endpoint="):
+                return word.partition("=")[2]
+    raise SystemExit("no agent of that cluster is running")
 
 
 if __name__ == "__main__":

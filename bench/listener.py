@@ -1,7 +1,7 @@
 """Requests per second of a trivial handler on one connection each of 32 clients, plain and over TLS; prints JSON.
 
-`python bench/listener.py [SECONDS]`. Needs `wrk` (Debian: apt-get install wrk). On a machine with two cores the client has
-one and the listener the other.
+`python bench/listener.py [SECONDS]`. Needs `wrk` (Debian: apt-get install wrk). On a machine with two cores the client
+has one and the listener the other.
 """
 
 import asyncio

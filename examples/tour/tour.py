@@ -19,6 +19,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 WAIT_SECONDS = 60.0
+#: A shell that waits, and ends when it is asked to (as PID 1 it would not, without a trap).
+SLEEP = "trap 'exit 0' TERM; while true; do sleep 1 & wait; done"
 
 
 class NotKept(AssertionError):
@@ -96,13 +98,12 @@ class Tour:
         """run, get, describe, logs, exec, delete."""
         self.title("A pod")
         self.until("the namespace has its service account", lambda: bool(self.read("get serviceaccount default")))
-        self.kubectl("run hello --image=busybox:1.36 --restart=Never -- "
-                     "sh -c \"echo hello from $(echo a pod); trap 'exit 0' TERM; while true; do sleep 1 & wait; done\"")  # fmt: skip
+        self.kubectl(f'run hello --image=busybox:1.36 --restart=Never -- sh -c "echo hello from a pod; {SLEEP}"')
         self.kubectl("wait --for=condition=Ready pod/hello --timeout=60s")
         wide = self.kubectl("get pod hello -o wide")
         pod = self.read("get pod hello")
-        self.holds("it runs, on a node, with an address",
-                   "Running" in wide and pod["status"]["podIP"] in wide and pod["spec"]["nodeName"] in wide)  # fmt: skip
+        placed = pod["status"]["podIP"] in wide and pod["spec"]["nodeName"] in wide
+        self.holds("it runs, on a node, with an address", "Running" in wide and placed)
         described = self.kubectl("describe pod hello")
         for reason in ("Scheduled", "Pulled", "Created", "Started"):
             self.holds(f"its events tell that it was {reason.lower()}", reason in described)
@@ -139,8 +140,7 @@ class Tour:
         self.holds("the node port answers", True)
         seen = {self.ask(self.cluster_ip, 80) for _ in range(12)}
         self.holds("three pods take turns", len(seen) == 3)
-        self.kubectl("run client --image=busybox:1.36 --restart=Never -- "
-                     "sh -c \"trap 'exit 0' TERM; while true; do sleep 1 & wait; done\"")  # fmt: skip
+        self.kubectl(f'run client --image=busybox:1.36 --restart=Never -- sh -c "{SLEEP}"')
         self.kubectl("wait --for=condition=Ready pod/client --timeout=60s")
         for name in ("web", f"web.{self.namespace}", f"web.{self.namespace}.svc.cluster.local"):
             answer = self.kubectl(f"exec client -- wget -qO- http://{name}")
@@ -195,7 +195,7 @@ class Tour:
         self.holds("they are variables", env.strip() == "hello s3cret hello")
         files = self.kubectl("exec reader -- sh -c 'cat /etc/settings/motd /etc/login/password /etc/login/color'")
         self.holds("and files", files.split() == ["be", "kind", "s3cretgreen"])
-        self.kubectl("patch configmap settings --type=merge -p '{\"data\":{\"motd\":\"be quick\"}}'")
+        self.kubectl('patch configmap settings --type=merge -p \'{"data":{"motd":"be quick"}}\'')
         took = self.until("the mounted file follows", lambda: "be quick" in self.kubectl(
             "exec reader -- cat /etc/settings/motd", show=False))  # fmt: skip
         self.holds(f"a change reaches the mounted file ({took:.1f} s)", True)
