@@ -23,6 +23,7 @@ $(VENV)/.run: pyproject.toml
 	@tools/packages.sh venv run
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@$(BIN)/python -m compileall -q src
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.run
