@@ -1,4 +1,3 @@
-
 """What the API server does per second, and what it holds, as JSON on standard output.
 
 `python bench/apiserver.py [--seconds S] [--directory D] [--objects N] [--watchers W]`. The server is a process of its

@@ -3,8 +3,9 @@
 Nothing is generated: a message is read and written by its field numbers (a table) along its schema. The envelope is
 four magic bytes and an `Unknown` message that says apiVersion and kind and holds the object's own bytes.
 
-Go clients write every plain field, zero or not, and pointers only when set. The JSON form has no zeros for plain fields,
-so a zero is kept only where it can mean something: fields that are pointers in the API's Go types, and required ones.
+Go clients write every plain field, zero or not, and pointers only when set. The JSON form has no zeros for plain
+fields, so a zero is kept only where it can mean something: fields that are pointers in the API's Go types, and required
+ones.
 """
 
 import base64
@@ -57,8 +58,8 @@ _POINTERS = frozenset(
     force fsGroup fsGroupChangePolicy globalDefault gracePeriodSeconds handSize hostUsers immutable jobsHistoryLimit
     lendablePercent limit manualSelector maxFailedIndexes maxSkew minDomains minReadySeconds minReplicas mode
     nominalConcurrencyShares observedGeneration optional orphanDependents parallelism partition percent pid
-    podInfoOnMount port preserveUnknownFields priority privileged progressDeadlineSeconds ready readOnlyRootFilesystem replicas
-    requiresRepublish revisionHistoryLimit runAsGroup runAsNonRoot runAsUser seLinuxMount sendInitialEvents serving
+    podInfoOnMount port preserveUnknownFields priority privileged progressDeadlineSeconds ready readOnlyRootFilesystem
+    replicas requiresRepublish revisionHistoryLimit runAsGroup runAsNonRoot runAsUser seLinuxMount sendInitialEvents serving
     setHostnameAsFQDN shareProcessNamespace sinceSeconds sizeBytes stabilizationWindowSeconds started
     startingDeadlineSeconds storageCapacity storageClassName successfulJobsHistoryLimit suspend tailLines terminating
     terminatingReplicas terminationGracePeriodSeconds timeoutSeconds tolerationSeconds ttlSecondsAfterFinished value

@@ -73,7 +73,7 @@ class Settings:
     pulls_max: int = 5
     """Image pulls at one time."""
 
-    starts_max: int = 4
+    starts_max: int = 8
     """Sandboxes made at one time, and containers made at one time; others wait their turn. More than a few make the
     runtime slower for all on small machines."""
 

@@ -103,9 +103,7 @@ def not_found_path() -> StatusError:
 
 def already_exists(resource: Resource, name: str) -> StatusError:
     """409: create of a name that is taken."""
-    return StatusError(
-        409, "AlreadyExists", f'{resource.qualified} "{name}" already exists', _details(resource, name)
-    )
+    return StatusError(409, "AlreadyExists", f'{resource.qualified} "{name}" already exists', _details(resource, name))
 
 
 def conflict(resource: Resource, name: str, why: str) -> StatusError:
@@ -154,7 +152,9 @@ def forbidden(resource: Resource | None, name: str, why: str) -> StatusError:
 def method_not_allowed(resource: Resource, verb: str) -> StatusError:
     """405: the type does not have that verb."""
     return StatusError(
-        405, "MethodNotAllowed", f'{verb} is not supported on resources of kind "{resource.qualified}"',
+        405,
+        "MethodNotAllowed",
+        f'{verb} is not supported on resources of kind "{resource.qualified}"',
         _details(resource),
     )
 
@@ -197,9 +197,7 @@ def too_many_requests(message: str, retry_after_seconds: int) -> StatusError:
 
 def internal(message: str) -> StatusError:
     """500: ours to mend."""
-    return StatusError(
-        500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]}
-    )
+    return StatusError(500, "InternalError", f"Internal error occurred: {message}", {"causes": [{"message": message}]})
 
 
 def service_unavailable(message: str) -> StatusError:

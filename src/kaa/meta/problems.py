@@ -104,9 +104,7 @@ def required(path: Path, detail: str = "") -> Problem:
 def not_supported(path: Path, value: Any, supported: Iterable[str]) -> Problem:
     """The value is none of those allowed."""
     listing = ", ".join(f'"{each}"' for each in sorted(supported))
-    return Problem(
-        path, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {listing}"
-    )
+    return Problem(path, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {listing}")
 
 
 def duplicate(path: Path, value: Any) -> Problem:

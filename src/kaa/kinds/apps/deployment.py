@@ -92,7 +92,9 @@ def _validate_status(new: Json, old: Json) -> Iterator[Problem]:
         if status.get(name, 0) > total:
             yield invalid(path / name, status.get(name, 0), "cannot be greater than status.replicas")
     if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-        yield invalid(path / "availableReplicas", status.get("availableReplicas", 0), "cannot be greater than readyReplicas")
+        yield invalid(
+            path / "availableReplicas", status.get("availableReplicas", 0), "cannot be greater than readyReplicas"
+        )
     count, before = status.get("collisionCount"), was.get("collisionCount")
     if before is not None and (count is None or count < before):
         yield invalid(path / "collisionCount", count, "cannot be decremented")
