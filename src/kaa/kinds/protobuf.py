@@ -55,15 +55,15 @@ _POINTERS = frozenset(
     allowWatchBookmarks attachRequired automountServiceAccountToken averageUtilization backoffLimit
     backoffLimitPerIndex blockOwnerDeletion collisionCount completions containerLimit controller currentReplicas
     defaultMode deletionGracePeriodSeconds enableServiceLinks endPort expirationSeconds failedJobsHistoryLimit
-    force fsGroup fsGroupChangePolicy globalDefault gracePeriodSeconds handSize hostUsers immutable jobsHistoryLimit
-    lendablePercent limit manualSelector maxFailedIndexes maxSkew minDomains minReadySeconds minReplicas mode
-    nominalConcurrencyShares observedGeneration optional orphanDependents parallelism partition percent pid
-    podInfoOnMount port preserveUnknownFields priority privileged progressDeadlineSeconds ready readOnlyRootFilesystem
-    replicas requiresRepublish revisionHistoryLimit runAsGroup runAsNonRoot runAsUser seLinuxMount sendInitialEvents serving
-    setHostnameAsFQDN shareProcessNamespace sinceSeconds sizeBytes stabilizationWindowSeconds started
-    startingDeadlineSeconds storageCapacity storageClassName successfulJobsHistoryLimit suspend tailLines terminating
-    terminatingReplicas terminationGracePeriodSeconds timeoutSeconds tolerationSeconds ttlSecondsAfterFinished value
-    volumeAttributesClassName""".split()
+    force fsGroup fsGroupChangePolicy globalDefault gracePeriodSeconds handSize hostUsers immutable
+    jobsHistoryLimit lendablePercent limit manualSelector maxFailedIndexes maxSkew minDomains minReadySeconds
+    minReplicas mode nominalConcurrencyShares observedGeneration optional orphanDependents parallelism partition
+    percent pid podInfoOnMount port preserveUnknownFields priority privileged progressDeadlineSeconds ready
+    readOnlyRootFilesystem replicas requiresRepublish revisionHistoryLimit runAsGroup runAsNonRoot runAsUser
+    seLinuxMount sendInitialEvents serving setHostnameAsFQDN shareProcessNamespace sinceSeconds sizeBytes
+    stabilizationWindowSeconds started startingDeadlineSeconds storageCapacity storageClassName
+    successfulJobsHistoryLimit suspend tailLines terminating terminatingReplicas terminationGracePeriodSeconds
+    timeoutSeconds tolerationSeconds ttlSecondsAfterFinished value volumeAttributesClassName""".split()
 )
 #: ... except in these messages, where the same name is a plain field.
 _PLAIN = frozenset(
