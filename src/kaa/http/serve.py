@@ -141,8 +141,9 @@ async def serve(
     limits: Limits | None = None,
     clock: Clock = REAL,
 ) -> Server:
-    """Listen on `host`:`port` (0: any; see `Server.port`; "::" is both families), on `unix_path`, or on `sock`, a bound TCP
-    socket (one that was made in another network namespace, say), which the server then owns.
+    """Listen on `host`:`port` (0: any; see `Server.port`; "::" is both families), on `unix_path`, or on `sock`.
+
+    `sock` is a bound TCP socket (one that was made in another network namespace, say), which the server then owns.
 
     Raises OSError when the address is taken. A socket left at `unix_path` by a dead process is replaced.
     """
