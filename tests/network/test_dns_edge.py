@@ -1,7 +1,6 @@
 """Cluster DNS as a node runs it: from informers, and (in a real kernel) behind the Service kube-dns."""
 
 import asyncio
-import os
 import socket
 
 import msgspec
@@ -58,7 +57,6 @@ async def test_nothing_is_answered_before_the_picture_is_whole():
 
 
 @pytest.mark.e2e
-@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 @pytest.mark.parametrize("backend", ["nftables", "iptables"])
 async def test_pods_ask_the_cluster_ip(backend):
     world = await asyncio.to_thread(World)
