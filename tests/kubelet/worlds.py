@@ -15,6 +15,7 @@ from kaa.http.inprocess import InProcess
 from kaa.kinds.views import Pod
 from kaa.kubelet.cri import api
 from kaa.kubelet.kubelet import Kubelet
+from kaa.kubelet.mounts import kernel
 from kaa.kubelet.settings import Settings
 from kaa.meta.errors import StatusError
 from kaa.server.server import ApiServer, ServerSettings
@@ -147,6 +148,7 @@ async def world(directory: Path, runtime: api.Runtime | None = None, **options: 
         await made.kill()
         await client.close()
         await server.stop()
+        kernel.unmount_below(made.settings.root_dir)
 
 
 async def ensure_account(client: Client) -> None:

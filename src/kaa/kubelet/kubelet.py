@@ -16,6 +16,7 @@ from kaa.kubelet.cri import api
 from kaa.kubelet.dns import parse_resolv_conf
 from kaa.kubelet.images import Images
 from kaa.kubelet.logrotate import rotate_logs
+from kaa.kubelet.mounts import kernel
 from kaa.kubelet.mounts.objects import ObjectCache
 from kaa.kubelet.node import NodeAgent
 from kaa.kubelet.parts import Events, Parts
@@ -57,6 +58,9 @@ class Kubelet:
         """Until cancelled. Raises what an eternal task of it raises."""
         settings = self.settings
         settings.pods_dir.mkdir(parents=True, exist_ok=True)
+        if settings.manage_mounts:
+            settings.memory_dir.mkdir(mode=0o700, exist_ok=True)
+            kernel.mount_tmpfs(settings.memory_dir, mode=0o700)
         settings.log_dir.mkdir(parents=True, exist_ok=True)
         machine = hardware.measure(settings.root_dir)
         version, features = await self._runtime_facts()

@@ -102,6 +102,9 @@ class PodVolumes:
             text = f"volume {volume.name!r}: its volume source is not supported by this node"
             raise VolumeFailed(volume.name, text, UNSUPPORTED_RETRY_SECONDS)
         directory = pod_dir(self._settings, pod.uid) / "volumes" / _PLUGIN[kind] / volume.name
+        secret = kind == "secret" or bool(tokens_of(volume))
+        if secret and self._settings.manage_mounts:
+            directory = self._settings.memory_dir / pod.uid / volume.name
         if kind == "empty_dir":
             if volume.name not in self.paths:
                 self._empty_dir(pod, volume, directory, group)
@@ -121,9 +124,6 @@ class PodVolumes:
             raise VolumeFailed(volume.name, text, error.retry_seconds) from error
         if volume.name not in self.paths:
             directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-            if self._settings.manage_mounts and (kind == "secret" or tokens):
-                # What must not reach a disk.
-                kernel.mount_tmpfs(directory)
             os.chmod(directory, 0o1777 if group is None else 0o3777)
             self.paths[volume.name] = VolumePath(directory, read_only=True, owned=True)
         try:
@@ -201,10 +201,9 @@ def termination_file(settings: Settings, pod: Pod, container: Container, attempt
 async def remove_pod_dir(settings: Settings, uid: str) -> bool:
     """Take away everything of a pod from the node's disk; False when something could not be (it is logged)."""
     directory = pod_dir(settings, uid)
-    if not directory.exists():
-        return True
 
     def work() -> None:
+        shutil.rmtree(settings.memory_dir / uid, ignore_errors=True)
         if settings.manage_mounts:
             kernel.unmount_below(directory)
         # Never through a mount: one that is still there would be a host path or another pod's data.
