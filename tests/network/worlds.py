@@ -48,6 +48,8 @@ class World:
         self._link(self.node, self.client, "client", "192.0.2.1/24", "192.0.2.2/24")
         ip(self.client, "route add default via 192.0.2.1")
         self.node.sysctl("net/ipv4/ip_forward", "1")
+        # A new namespace starts with the host's settings, and a cluster may be running there.
+        self.node.sysctl("net/ipv4/conf/all/route_localnet", "0")
         for i, (name, space) in enumerate(self.pods.items()):
             self._link(self.node, space, f"pod-{name}", "10.244.0.1/32", f"10.244.0.{i + 2}/24")
             ip(self.node, f"route add 10.244.0.{i + 2}/32 dev pod-{name}")
