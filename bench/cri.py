@@ -11,28 +11,73 @@ import json
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from kaa.kubelet.cri import api
 from kaa.kubelet.cri.grpc import GrpcRuntime
+from kaa.kubelet.security import MASKED_PATHS, READONLY_PATHS
 from kaa.testing.real_node import real_node
+
+Configs = tuple[api.SandboxConfig, api.ContainerConfig]
+
+
+def bare(number: int, cgroup_root: str = "", image: str = "busybox:1.36") -> Configs:
+    """The least a runtime takes: no mounts, no profiles, no log."""
+    sandbox = api.SandboxConfig(
+        api.SandboxMetadata(f"bench-{number}", f"uid-{number}", "default"),
+        linux=api.LinuxSandbox(cgroup_parent=f"{cgroup_root}/bench-{number}" if cgroup_root else ""),
+    )
+    return sandbox, api.ContainerConfig(api.ContainerMetadata("main"), api.ImageSpec(image), command=["sleep", "3600"])
+
+
+def full(number: int, scratch: Path, cgroup_root: str) -> Configs:
+    """What every kubelet asks for: the sandbox's seccomp profile, DNS, a log, hidden paths, and the three mounts of a
+    pod with a service account. The files are made here, outside of what is timed."""
+    sandbox, container = bare(number, cgroup_root)
+    directory = scratch / str(number)
+    (directory / "account").mkdir(parents=True, exist_ok=True)
+    for name in ("hosts", "termination"):
+        (directory / name).touch()
+    (directory / "logs" / "main").mkdir(parents=True, exist_ok=True)
+    profile = api.SecurityProfile(api.ProfileType.RUNTIME_DEFAULT)
+    linux = replace(sandbox.linux, security=api.SandboxSecurity(seccomp=profile))
+    mounts = (
+        api.Mount("/var/run/secrets/kubernetes.io/serviceaccount", str(directory / "account"), readonly=True),
+        api.Mount("/etc/hosts", str(directory / "hosts")),
+        api.Mount("/dev/termination-log", str(directory / "termination")),
+    )
+    security = api.ContainerSecurity(masked_paths=MASKED_PATHS, readonly_paths=READONLY_PATHS)
+    return (
+        replace(sandbox, hostname=f"bench-{number}", log_directory=str(directory / "logs"), linux=linux,
+                dns=api.DNSConfig(servers=("10.96.0.10",), searches=("cluster.local",), options=("ndots:5",))),
+        replace(container, mounts=mounts, log_path="main/0.log", linux=api.LinuxContainer(security=security)),
+    )  # fmt: skip
 
 
 async def start_pods(
-    runtime: api.Runtime, pods: int, at: int, cgroup_root: str = "", image: str = "busybox:1.36"
+    runtime: api.Runtime,
+    pods: int,
+    at: int,
+    cgroup_root: str = "",
+    image: str = "busybox:1.36",
+    scratch: Path | None = None,
 ) -> Any:
-    """Start `pods` pods, `at` at a time, and remove them; seconds of each step and of the whole."""
+    """Start `pods` pods, `at` at a time, and remove them; seconds of each step and of the whole.
+
+    With `scratch`, pods as `full` as a kubelet's; else `bare` ones.
+    """
+    configs = [
+        full(number, scratch, cgroup_root) if scratch is not None else bare(number, cgroup_root, image)
+        for number in range(pods)
+    ]
     slots = asyncio.Semaphore(at)
     steps: dict[str, list[float]] = {"sandbox": [], "create": [], "start": [], "pod": []}
 
     async def one(number: int) -> str:
-        config = api.SandboxConfig(
-            api.SandboxMetadata(f"bench-{at}-{number}", f"uid-{at}-{number}", "default"),
-            linux=api.LinuxSandbox(cgroup_parent=f"{cgroup_root}/bench-{number}" if cgroup_root else ""),
-        )
-        made = api.ContainerConfig(api.ContainerMetadata("main"), api.ImageSpec(image), command=["sleep", "3600"])
+        config, made = configs[number]
         async with slots:
             times = [time.perf_counter()]
             owner = await runtime.run_sandbox(config)
