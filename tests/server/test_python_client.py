@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kubernetes import client, config, dynamic, utils, watch
@@ -159,8 +160,8 @@ def test_pages(api: client.ApiClient) -> None:
     assert names == [f"p{number}" for number in range(7)]
 
 
-def test_the_dynamic_client(api: client.ApiClient) -> None:
-    found = dynamic.DynamicClient(api).resources.get(api_version="v1", kind="ConfigMap")
+def test_the_dynamic_client(api: client.ApiClient, tmp_path: Path) -> None:
+    found = dynamic.DynamicClient(api, cache_file=str(tmp_path / "discovery.json")).resources.get(api_version="v1", kind="ConfigMap")
     made = found.create(
         namespace="default", body={"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "dyn"}}
     )
