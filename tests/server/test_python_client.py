@@ -161,7 +161,8 @@ def test_pages(api: client.ApiClient) -> None:
 
 
 def test_the_dynamic_client(api: client.ApiClient, tmp_path: Path) -> None:
-    found = dynamic.DynamicClient(api, cache_file=str(tmp_path / "discovery.json")).resources.get(api_version="v1", kind="ConfigMap")
+    dynamic_client = dynamic.DynamicClient(api, cache_file=str(tmp_path / "discovery.json"))
+    found = dynamic_client.resources.get(api_version="v1", kind="ConfigMap")
     made = found.create(
         namespace="default", body={"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "dyn"}}
     )
