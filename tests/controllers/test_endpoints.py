@@ -9,7 +9,7 @@ from tests.controllers.world import World, world
 from kaa.controllers.endpoints.behind import address_types, endpoint_ports, pod_matters
 from kaa.controllers.endpoints.endpointslice import wanted_endpoints
 from kaa.controllers.endpoints.legacy import subsets_of, truncated
-from kaa.controllers.endpoints.mirroring import mirrored
+from kaa.controllers.endpoints.mirroring import beyond, mirrored
 from kaa.controllers.endpoints.slices import SliceShape, plan_slices, port_set
 from kaa.controllers.settings import ControllersSettings
 from kaa.kinds.views import Endpoints, EndpointSlice, Pod, Service
@@ -302,3 +302,11 @@ async def test_endpoints_made_by_hand_are_mirrored() -> None:
         await at.until(lambda: shows({"192.0.2.7": True}))
         await at.client.patch(Endpoints.resource, "ext", {"subsets": None}, namespace="default")
         await at.until(lambda: shows({}))
+
+
+def test_what_is_not_mirrored_is_counted() -> None:
+    many = [{"ip": f"10.0.{number // 250}.{number % 250 + 1}"} for number in range(1200)]
+    few = [{"ip": "10.1.0.1"}]
+    obj = Endpoints(subsets=({"addresses": many, "notReadyAddresses": few}, {"addresses": few}))
+    assert beyond(obj) == 201
+    assert sum(len(each) for each in mirrored(obj, "IPv4").values()) == 1001

@@ -20,7 +20,7 @@ from kaa.kinds.views.core import Endpoints, Service
 from kaa.kinds.views.net import EndpointSlice
 from kaa.runtime import Controller, For, Maps, Parts, Result, Session
 
-__all__ = ["EndpointSliceMirroringController", "mirrored"]
+__all__ = ["EndpointSliceMirroringController", "beyond", "mirrored"]
 
 Json = dict[str, Any]
 
@@ -71,6 +71,11 @@ class EndpointSliceMirroringController(Controller[Endpoints]):
         if not should_mirror(obj) or service is None or service.spec.selector or obj.deleting:
             await carry_out(io, SlicePlan(delete=present))
             return None
+        if skipped := beyond(obj):
+            most = (
+                f"A max of {_ADDRESSES_PER_SUBSET_MAX} addresses can be mirrored to EndpointSlices per Endpoints subset"
+            )
+            io.event(obj, "Warning", "TooManyAddressesToMirror", f"{most}. {skipped} addresses were skipped")
         shape = _shape(obj)
         total = SlicePlan()
         for family in ("IPv4", "IPv6"):
@@ -105,6 +110,18 @@ def _shape(endpoints: Endpoints) -> SliceShape:
     annotations = {key: value for key, value in endpoints.annotations.items() if key not in _NOT_COPIED}
     prefix = f"{endpoints.name}-"
     return SliceShape(endpoints.namespace, prefix, labels, owner_reference(endpoints), annotations)
+
+
+def beyond(endpoints: Endpoints) -> int:
+    """How many addresses are not mirrored, because their subset has more than is mirrored of one."""
+    return sum(
+        max(
+            0,
+            sum(len(subset.get(where) or ()) for where in ("addresses", "notReadyAddresses"))
+            - _ADDRESSES_PER_SUBSET_MAX,
+        )
+        for subset in endpoints.subsets
+    )
 
 
 def mirrored(endpoints: Endpoints, family: str) -> dict[PortSet, list[Json]]:
