@@ -57,6 +57,10 @@ def orphan_matters(old: Pod | None, new: Pod | None) -> bool:
     )
 
 
+#: A set that lacks no more ready pods than this may become complete with the next one.
+LAST_FEW = 8
+
+
 def set_matters(old: View | None, new: View | None) -> bool:
     """Whether a change of a set is more than its status."""
     return (
@@ -74,10 +78,20 @@ def owner_of_pod(pod: Pod, controller: "_SetController[Any]") -> Iterable[str]:
     if owner is None or owner.kind != controller.view.resource.kind:
         return ()
     key = f"{pod.namespace}/{owner.name}"
-    if is_active(pod):
+    if is_active(pod) and not (pod.ready and _completes(controller, key)):
         controller.throttle.add(key)
         return ()
     return (key,)
+
+
+def _completes(controller: "_SetController[Any]", key: str) -> bool:
+    """Every pod of the set is ready: what somebody is waiting for is told at once. Looked at only near the end, so
+    that a large set does not count its pods with each of them."""
+    set_ = controller.sets.get_key(key)
+    if set_ is None or set_.spec.replicas - set_.status.ready_replicas > LAST_FEW:
+        return False
+    ready = sum(pod.ready for pod in controller.pods.owned_by(set_.uid))
+    return bool(ready >= set_.spec.replicas)
 
 
 def sets_selecting(pod: Pod, controller: "_SetController[Any]") -> Iterable[str]:
