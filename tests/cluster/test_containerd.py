@@ -212,7 +212,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 async def test_it_survives_kaa_and_is_adopted_with_its_pods(short_dir: Path) -> None:
-    node = make_node(short_dir, "10.231.8.0/24")
+    node = make_node(short_dir)
     settings = node.containerd.settings
     argv = [sys.executable, "-c", STARTER, str(settings.state_dir), str(settings.cni_conf_dir), settings.cgroup_root]
     done = await asyncio.to_thread(
@@ -258,7 +258,7 @@ async def still(runtime: GrpcRuntime, made: str) -> Any:
 
 
 async def test_delete_cleans_up_after_a_crash(short_dir: Path) -> None:
-    node = make_node(short_dir, "10.231.9.0/24")
+    node = make_node(short_dir)
     try:
         await node.containerd.start()
         await ImageStore(node.containerd.socket).load_images(builtin_images())

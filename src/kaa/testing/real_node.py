@@ -6,6 +6,7 @@ async with real_node(directory) as node:
 ```
 """
 
+import itertools
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,10 @@ from kaa.cluster.containerd import Containerd, ContainerdSettings
 from kaa.cluster.image_store import ImageStore
 
 __all__ = ["RealNode", "leftovers", "make_node", "real_node"]
+
+# Nodes that live at one time, also those of another test session on this machine, must not share a pod network: routes
+# to the same addresses by two bridges lead to the wrong pods.
+_thirds = itertools.count(ids.choice(range(256)))
 
 
 @dataclass
@@ -35,8 +40,11 @@ class RealNode:
         return self.containerd.settings.cgroup_root
 
 
-def make_node(directory: Path, pod_cidr: str = "10.231.7.0/24") -> RealNode:
-    """A node in a directory (give a short one: sockets are below it). The network is written, nothing is started."""
+def make_node(directory: Path, pod_cidr: str = "") -> RealNode:
+    """A node in a directory (a short one: sockets are below it), with a pod network of its own unless one is given.
+    The network is written, nothing is started.
+    """
+    pod_cidr = pod_cidr or f"10.231.{next(_thirds) % 256}.0/24"
     id_ = ids.token(4).lower().replace("_", "x").replace("-", "y")
     network = PodNetwork(id_, [pod_cidr], directory / "cni", directory / "ipam")
     network.write()
@@ -45,7 +53,7 @@ def make_node(directory: Path, pod_cidr: str = "10.231.7.0/24") -> RealNode:
 
 
 @asynccontextmanager
-async def real_node(directory: Path, pod_cidr: str = "10.231.7.0/24") -> AsyncIterator[RealNode]:
+async def real_node(directory: Path, pod_cidr: str = "") -> AsyncIterator[RealNode]:
     """A running one; at the end all of it is gone, or AssertionError says what isn't."""
     node = make_node(directory, pod_cidr)
     try:
