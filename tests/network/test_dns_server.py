@@ -1,6 +1,7 @@
 """The server over real sockets: both transports, forwarding, what happens when nobody can be asked."""
 
 import asyncio
+import errno
 import socket
 import socketserver
 import threading
@@ -15,6 +16,7 @@ from tests.network.builders import endpoint, piece, service
 from kaa.network.dns.forward import Forwarder, ResolvConf
 from kaa.network.dns.server import DnsServer
 from kaa.network.dns.zone import Zone
+from kaa.network.netns import Netns
 
 SVC = "svc.cluster.local"
 
@@ -199,3 +201,34 @@ def test_resolv_conf(tmp_path):
     path.unlink()
     clock.at = 12.0
     assert conf.upstreams() == ()
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+async def test_a_port_is_free_for_both_transports(chosen):
+    made = []
+
+    class Busy(Netns):
+        """Somebody has the first port over TCP."""
+
+        def listen(self, kind, address, port):
+            if kind == socket.SOCK_STREAM and len(made) == 1:
+                raise OSError(errno.EADDRINUSE, "Address already in use")
+            if kind == socket.SOCK_DGRAM:
+                made.append(super().listen(kind, address, port))
+                return made[-1]
+            return super().listen(kind, address, port)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = 0 if chosen else free.getsockname()[1]
+    server = DnsServer(Zone())
+    try:
+        if chosen:
+            await server.start([("127.0.0.1", 0)], netns=Busy())
+            assert server.addresses == [made[1].getsockname()]
+        else:
+            with pytest.raises(OSError, match="in use"):
+                await server.start([("127.0.0.1", port)], netns=Busy())
+        assert made[0].fileno() == -1
+    finally:
+        await server.close()

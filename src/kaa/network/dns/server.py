@@ -6,6 +6,7 @@ forwarder.
 """
 
 import asyncio
+import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,12 +81,11 @@ class DnsServer:
         space = netns or Netns()
         try:
             for address, port in addresses:
-                datagrams = space.listen(socket.SOCK_DGRAM, address, port)
+                datagrams, stream = _listen(space, address, port)
                 port = datagrams.getsockname()[1]
                 datagrams.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
                 transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=datagrams)
                 self._transports.append(transport)
-                stream = space.listen(socket.SOCK_STREAM, address, port)
                 self._servers.append(await asyncio.start_server(self._serve_stream, sock=stream))
                 self.addresses.append((address, port))
         except BaseException:
@@ -245,6 +245,21 @@ def _in_turns(found: Answer) -> list[Answer]:
         Answer(found.rcode, found.records[i:] + found.records[:i], found.authority, found.extra)
         for i in range(min(count, TURNS_MAX))
     ]
+
+
+def _listen(space: Netns, address: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets for UDP and TCP on one port; with port 0, on one that is free for both."""
+    tries = 1 if port else 20
+    while True:
+        tries -= 1
+        datagrams = space.listen(socket.SOCK_DGRAM, address, port)
+        try:
+            return datagrams, space.listen(socket.SOCK_STREAM, address, datagrams.getsockname()[1])
+        except OSError as error:
+            datagrams.close()
+            # The kernel chose a port that is free for UDP only.
+            if error.errno != errno.EADDRINUSE or not tries:
+                raise
 
 
 class _Datagrams(asyncio.DatagramProtocol):
