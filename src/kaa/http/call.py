@@ -40,8 +40,9 @@ T = TypeVar("T")
 class CallLimits:
     """What a caller takes and holds."""
 
-    connections_max: int = 32
-    """Connections for calls; further calls wait for a free one, within their own timeouts."""
+    connections_max: int = 8
+    """Connections for calls; further calls wait for a free one, within their own timeouts. A handshake costs more than
+    a call, so a burst is better carried by few connections."""
     streams_max: int = 1024
     """Streams and upgraded connections that are open at once; the next one fails."""
     idle_seconds: float = 60.0
