@@ -209,12 +209,13 @@ async def replicas(home: Path, client: Client, count: int) -> dict[str, Any]:
 
     from kaa.kubelet.cri.grpc import GrpcRuntime
 
-    runtime = GrpcRuntime(find_socket(home))
+    runtime = GrpcRuntime(agent_option(home, "container-runtime-endpoint"))
+    groups = agent_option(home, "cgroup-root") + "/bench"  # goes with the cluster
     floor, kaas = [], []
     with tempfile.TemporaryDirectory(prefix="kb-") as scratch:
         for _ in range(3):
             # In turn, so that both meet the same machine; what was removed before has settled.
-            raw = await start_pods(runtime, count, 8, "/kaa-bench", scratch=Path(scratch))
+            raw = await start_pods(runtime, count, 8, groups, scratch=Path(scratch))
             floor.append(count / raw["pods_per_second"])
             await asyncio.sleep(5)
             kaas.append(await deployment(client, count))
@@ -228,11 +229,11 @@ async def replicas(home: Path, client: Client, count: int) -> dict[str, Any]:
     }
 
 
-def find_socket(home: Path) -> str:
-    """The socket of the cluster's containerd: the agent is told it."""
+def agent_option(home: Path, name: str) -> str:
+    """What the cluster's agent was told, such as the runtime's socket."""
     for process in processes(home):
         for word in process.cmdline():
-            if word.startswith("--container-runtime-endpoint="):
+            if word.startswith(f"--{name}="):
                 return word.partition("=")[2]
     raise SystemExit("no agent of that cluster is running")
 
