@@ -19,6 +19,8 @@ from tests.server.world import (
     service,
 )
 
+from kaa.store.api import StoreFull
+
 GARBAGE = [
     b"{",
     b"",
@@ -460,3 +462,22 @@ async def test_odd_parameters_of_writes(api: Api) -> None:
                 media=media,
             )
             assert answer.code < 500, (method, query, answer.body)
+
+
+async def test_a_store_that_fails_is_told_and_recovers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not ready while writes do not get through, alive all the same; ready again with the next one that does."""
+    api, store = world.admin, world.server.store
+
+    async def fail(*_ops: object) -> int:
+        raise StoreFull("no room on the disk: free some")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "commit", fail)
+        refused = await api.post(CM, config_map("a"))
+        assert (refused.code, refused.reason) == (507, "InsufficientStorage")
+        ready = await api.get("/readyz")
+        assert ready.code == 500
+        assert b"[-]store failed: no room on the disk: free some" in ready.body
+        assert (await api.get("/livez")).code == 200
+    (await api.post(CM, config_map("a"))).ok(201)
+    assert (await api.get("/readyz")).code == 200

@@ -4,7 +4,7 @@ Writers hand in decoded objects and get cache entries back. What is returned has
 to every reader.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -69,7 +69,8 @@ class Objects:
         self.store = store
         self.registry = registry
         self.cache = WatchCache()
-        self._on_remove: list[Callable[[Cached], None]] = []
+        #: Why the last write failed at the store; "" while writes get through. What /readyz tells.
+        self.trouble = ""
 
     async def start(self) -> None:
         """Load every object, then follow the store. Nothing is served before this has returned."""
@@ -165,10 +166,14 @@ class Objects:
 
     async def _commit(self, *ops: Op) -> int:
         try:
-            return await self.store.commit(*ops)
+            revision = await self.store.commit(*ops)
         except StoreFull as error:
+            self.trouble = str(error)
             raise errors.StatusError(507, "InsufficientStorage", f"the write was not done: {error}") from error
         except StoreBusy as error:
             raise errors.too_many_requests(f"the store is busy, please try again later: {error}", 1) from error
         except (StoreFailed, StoreClosed) as error:
+            self.trouble = str(error)
             raise errors.service_unavailable(f"the store failed: {error}") from error
+        self.trouble = ""
+        return revision

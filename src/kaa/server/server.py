@@ -147,7 +147,8 @@ class ApiServer:
     def _register(self, rbac: Rbac | None) -> None:
         app, parts = self.app, self.parts
         self.health = health = Health(self.clock)
-        health.add("store", lambda: "")
+        # Not of liveness: a restart frees no disk.
+        health.add("store", lambda: self.objects.trouble, ready_only=True)
         health.add("poststarthook/bootstrap", lambda: "" if self._ready else "not finished", ready_only=True)
         health.counts = app.counts
         health.gauges["apiserver_storage_revision"] = lambda: float(parts.objects.cache.revision)

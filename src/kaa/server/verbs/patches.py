@@ -20,7 +20,8 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 ACCEPTED = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
-OPERATIONS_MAX = 10_000
+#: The reason that goes with each code of a patch that cannot be carried out.
+_REASONS = {400: "BadRequest", 413: "RequestEntityTooLarge", 422: "Invalid"}
 
 
 def media_type(call: Call) -> str:
@@ -70,11 +71,6 @@ def apply_patch(call: Call, media: str, old: Json, body: Any) -> Json:
         if media == JSON_PATCH:
             if not isinstance(body, list):
                 raise errors.bad_request("a JSON patch is a list of operations")
-            if len(body) > OPERATIONS_MAX:
-                raise errors.StatusError(
-                    413, "RequestEntityTooLarge",
-                    f"The allowed maximum operations in a JSON patch is {OPERATIONS_MAX}, got {len(body)}",
-                )  # fmt: skip
             result = patch.json_patch(old, body)
         elif not isinstance(body, dict):
             raise errors.bad_request("a merge patch is an object")
@@ -83,11 +79,9 @@ def apply_patch(call: Call, media: str, old: Json, body: Any) -> Json:
         else:
             result = patch.strategic_merge(old, body, call.spec.schema)
     except patch.PatchError as error:
+        text = str(error) if media == JSON_PATCH else f'{resource.kind} "{name}" cannot be patched: {error}'
         raise errors.StatusError(
-            422 if media == JSON_PATCH else 400,
-            "Invalid" if media == JSON_PATCH else "BadRequest",
-            f'{resource.kind} "{name}" cannot be patched: {error}' if media != JSON_PATCH else str(error),
-            {"name": name, "kind": resource.kind},
+            error.code, _REASONS[error.code], text, {"name": name, "kind": resource.kind}
         ) from error
     if not isinstance(result, dict):
         raise errors.bad_request("the patched document is not an object")
@@ -135,12 +129,9 @@ async def _apply(call: Call) -> Answer:
         meta["namespace"] = call.namespace
 
     def merged(live: Json | None) -> Json:
-        try:
-            return managed.apply(live, applied, spec.schema, manager=call.manager, force=force,
-                                 api_version=spec.api_version, subresource=info.subresource,
-                                 time_text=format_seconds(call.clock.now()))  # fmt: skip
-        except managed.ApplyConflicts as conflicts:
-            raise errors.StatusError(409, "Conflict", str(conflicts), {"causes": conflicts.causes}) from conflicts
+        return managed.apply(live, applied, spec.schema, manager=call.manager, force=force,
+                             api_version=spec.api_version, subresource=info.subresource,
+                             time_text=format_seconds(call.clock.now()))  # fmt: skip
 
     if call.objects.find(spec, call.namespace, info.name) is None:
         if info.subresource:
