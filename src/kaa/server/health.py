@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from kaa import API_VERSION, GIT_VERSION
 from kaa.base.clock import Clock
+from kaa.base.lag import BOUNDS_SECONDS, LagMeter
 from kaa.http.api import Request, Response
 from kaa.server import forms
 from kaa.server.request import User
@@ -24,6 +25,7 @@ class Health:
         self._started = clock.monotonic()
         self.gauges: dict[str, Callable[[], float]] = {}
         self.counts: Mapping[str, int] = {}
+        self.lag = LagMeter()
 
     def add(self, name: str, check: Check, *, ready_only: bool = False) -> None:
         """One more check; `ready_only` ones do not make the process look dead."""
@@ -71,6 +73,15 @@ class Health:
         lines += [f'apiserver_request_total{{verb="{verb.upper()}"}} {count}' for verb, count in self.counts.items()]
         for name, read in self.gauges.items():
             lines += [f"# TYPE {name} gauge", f"{name} {read():g}"]
+        lines += _histogram("kaa_event_loop_lag_seconds", self.lag)
         lines += ["# TYPE process_uptime_seconds gauge",
                   f"process_uptime_seconds {self._clock.monotonic() - self._started:.3f}", ""]  # fmt: skip
         return Response(200, "\n".join(lines).encode(), "text/plain; version=0.0.4")
+
+
+def _histogram(name: str, lag: LagMeter) -> list[str]:
+    lines, total = [f"# TYPE {name} histogram"], 0
+    for bound, count in zip((*BOUNDS_SECONDS, "+Inf"), lag.counts, strict=True):
+        total += count
+        lines.append(f'{name}_bucket{{le="{bound}"}} {total}')
+    return [*lines, f"{name}_sum {lag.sum_seconds:g}", f"{name}_count {total}"]

@@ -90,6 +90,7 @@ class ApiServer:
         self._scope = Scope("apiserver")
         self._listener: Server | None = None
         self._ready = False
+        self.health = Health(clock)
 
     async def start(self, *, listen: bool = True) -> None:
         """Be ready to answer when this returns."""
@@ -122,6 +123,7 @@ class ApiServer:
             )
         await bootstrap(parts, settings.service_cluster_ip_range, settings.advertise_address, self.port)
         self._scope.spawn(self._bookmarks(), name="bookmarks", eternal=True)
+        self.health.lag.start()
         self._ready = True
 
     @property
@@ -132,6 +134,7 @@ class ApiServer:
     async def stop(self, grace_seconds: float = 5.0) -> None:
         """Take no more requests, end streams cleanly, and return when all is answered. The store stays open."""
         self._ready = False
+        self.health.lag.stop()
         await self._scope.close()
         if self._listener is not None:
             await self._listener.close(grace_seconds)
@@ -146,7 +149,7 @@ class ApiServer:
 
     def _register(self, rbac: Rbac | None) -> None:
         app, parts = self.app, self.parts
-        self.health = health = Health(self.clock)
+        health = self.health
         # Not of liveness: a restart frees no disk.
         health.add("store", lambda: self.objects.trouble, ready_only=True)
         health.add("poststarthook/bootstrap", lambda: "" if self._ready else "not finished", ready_only=True)
