@@ -13,6 +13,7 @@ from kaa.server import forms
 from kaa.server.admission.api import Chain
 from kaa.server.objects import Objects
 from kaa.server.request import RequestInfo, User
+from kaa.server.webhooks import Webhooks
 
 __all__ = ["Call", "Parts", "Reserve"]
 
@@ -36,6 +37,8 @@ class Parts:
     objects: Objects
     admission: Chain
     clock: Clock
+    #: Whom the server asks: admission, conversion and authorization by others.
+    webhooks: Webhooks
     #: By storage prefix: what writes of that resource reserve.
     reservations: dict[str, Reserve] = field(default_factory=dict)
 

@@ -28,6 +28,7 @@ from kaa.server.request import User
 from kaa.server.reservations import ServiceReservations
 from kaa.server.reviews import Reviews
 from kaa.server.subresources.nodes import Dial, NodeStreams
+from kaa.server.webhooks import Webhooks
 from kaa.store.api import Store
 
 __all__ = ["ApiServer", "ServerSettings"]
@@ -91,6 +92,7 @@ class ApiServer:
         self._listener: Server | None = None
         self._ready = False
         self.health = Health(clock)
+        self.webhooks: Webhooks | None = None
 
     async def start(self, *, listen: bool = True) -> None:
         """Be ready to answer when this returns."""
@@ -102,7 +104,8 @@ class ApiServer:
         chain = default_chain(objects, settings.enable_admission_plugins, settings.disable_admission_plugins)
         if isinstance(authorize, Rbac):
             chain = Chain([*chain.plugins, EscalationCheck(authorize)])
-        self.parts = parts = Parts(objects, chain, clock)
+        self.webhooks = webhooks = Webhooks(objects, clock)
+        self.parts = parts = Parts(objects, chain, clock, webhooks)
         services = registry.get("", "v1", "services")
         assert services is not None
         parts.reservations[services.storage_prefix] = ServiceReservations(
@@ -139,6 +142,8 @@ class ApiServer:
         if self._listener is not None:
             await self._listener.close(grace_seconds)
             self._listener = None
+        if self.webhooks is not None:
+            await self.webhooks.close()
 
     async def run(self) -> None:
         """Run until cancelled, or until a part of the server fails."""

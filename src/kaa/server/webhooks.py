@@ -1,0 +1,168 @@
+"""Calls to webhooks: questions that the server asks others over TLS, bounded in time, in number and in size.
+
+Admission, conversion, and the webhooks of authentication and authorization all ask through here. Where a hook is, is
+said as in the API: by a URL, or by a service of the cluster, whose ready endpoints are called directly, so that a hook
+answers also where no service rules reach. The certificate is checked against the name of the service.
+"""
+
+import base64
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from kaa.base import ids
+from kaa.base.clock import Clock
+from kaa.base.tasks import Scope
+from kaa.http.api import CallError, Reply, TimedOut
+from kaa.http.call import Caller, CallLimits
+from kaa.http.tls import TlsClient
+from kaa.server.objects import Objects
+
+__all__ = ["NoEndpoints", "WebhookError", "WebhookTimedOut", "Webhooks", "service_address"]
+
+Json = dict[str, Any]
+
+#: Hooks whose connections are kept; the one unused for longest is closed for another.
+CALLERS_MAX = 128
+REPLY_BYTES_MAX = 16 << 20
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+class WebhookError(Exception):
+    """The hook gave no usable answer. The text says whom was asked, and what went wrong."""
+
+
+class WebhookTimedOut(WebhookError):
+    """It did not answer in time."""
+
+
+class NoEndpoints(WebhookError):
+    """The service is not there, or nothing that is ready is behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    host: str
+    port: int
+    #: The URL as messages show it: that of the service, not of the endpoint which happened to be asked.
+    url: str
+    path: str
+    query: str
+    server_name: str
+
+
+class Webhooks:
+    """Asks webhooks. One per server; `close` ends every connection."""
+
+    def __init__(self, objects: Objects, clock: Clock) -> None:
+        self._objects = objects
+        self._clock = clock
+        self._callers: OrderedDict[tuple[str, int, str, bytes], Caller] = OrderedDict()
+        self._scope = Scope("webhooks")
+
+    async def ask(self, client_config: Json, question: Json, *, timeout_seconds: float) -> Json:
+        """POST `question` to where `client_config` says (its `url` or `service`, and `caBundle` in base64).
+
+        Answers the decoded body of a 2xx. Raises WebhookError otherwise.
+        """
+        place = self._place(client_config, timeout_seconds)
+        caller = self._caller(place, client_config)
+        try:
+            reply = await caller.call(
+                "POST", place.path, query=place.query, timeout_seconds=timeout_seconds, body=orjson.dumps(question),
+                headers=(("Content-Type", "application/json"), ("Accept", "application/json, */*")),
+            )  # fmt: skip
+        except TimedOut as error:
+            raise WebhookTimedOut(f'Post "{place.url}": context deadline exceeded') from error
+        except CallError as error:
+            raise WebhookError(f'Post "{place.url}": {error}') from error
+        return _decoded(place, reply)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._scope.close()
+        while self._callers:
+            _, caller = self._callers.popitem()
+            await caller.close()
+
+    def _place(self, config: Json, timeout_seconds: float) -> _Place:
+        query = f"timeout={timeout_seconds:g}s"
+        if config.get("url"):
+            parts = urlsplit(config["url"])
+            query = f"{parts.query}&{query}" if parts.query else query
+            base = f"{parts.scheme}://{parts.netloc}{parts.path}"
+            return _Place(parts.hostname or "", parts.port or 443, f"{base}?{query}", parts.path or "/", query, "")
+        service = config["service"]
+        namespace, name, port = service["namespace"], service["name"], service.get("port") or 443
+        path = service.get("path") or "/"
+        host, number = service_address(self._objects, namespace, name, port)
+        dns = f"{name}.{namespace}.svc"
+        return _Place(host, number, f"https://{dns}:{port}{path}?{query}", path, query, dns)
+
+    def _caller(self, place: _Place, config: Json) -> Caller:
+        bundle = config.get("caBundle") or ""
+        key = (place.host, place.port, place.server_name, hashlib.sha256(bundle.encode()).digest())
+        caller = self._callers.get(key)
+        if caller is not None:
+            self._callers.move_to_end(key)
+            return caller
+        try:
+            ca_pem = base64.b64decode(bundle) if bundle else None
+            tls = TlsClient(ca_pem=ca_pem, server_name=place.server_name or None)
+            host = f"[{place.host}]" if ":" in place.host else place.host
+            caller = Caller(f"https://{host}:{place.port}", tls=tls, user_agent="kube-apiserver-admission",
+                            clock=self._clock, limits=CallLimits(reply_bytes_max=REPLY_BYTES_MAX))  # fmt: skip
+        except ValueError as error:
+            raise WebhookError(f'Post "{place.url}": unusable configuration: {error}') from error
+        self._callers[key] = caller
+        while len(self._callers) > CALLERS_MAX:
+            _, oldest = self._callers.popitem(last=False)
+            self._scope.spawn(oldest.close(), name="close")
+        return caller
+
+
+def service_address(objects: Objects, namespace: str, name: str, port: int) -> tuple[str, int]:
+    """Host and port of a ready endpoint behind a port of a service; raises NoEndpoints."""
+    registry = objects.registry
+    services, slices = registry.get("", "v1", "services"), registry.get("discovery.k8s.io", "v1", "endpointslices")
+    assert services is not None
+    assert slices is not None
+    entry = objects.find(services, namespace, name)
+    if entry is None:
+        raise NoEndpoints(f'service "{name}" not found in namespace "{namespace}"')
+    spec = entry.decode()["spec"]
+    if spec.get("type") == "ExternalName":
+        return str(spec["externalName"]), port
+    chosen = next((each for each in spec.get("ports") or () if each["port"] == port), None)
+    if chosen is None:
+        raise NoEndpoints(f'no service port {port} found for service "{name}"')
+    found: list[tuple[str, int]] = []
+    for each in objects.of(slices).in_namespace(namespace):
+        if each.labels.get(SERVICE_NAME_LABEL) != name:
+            continue
+        piece = each.decode()
+        numbers = [p["port"] for p in piece.get("ports") or ()
+                   if p.get("name", "") == chosen.get("name", "") and p.get("port")]  # fmt: skip
+        for endpoint in piece.get("endpoints") or ():
+            if numbers and (endpoint.get("conditions") or {}).get("ready", True):
+                found += [(address, numbers[0]) for address in endpoint["addresses"]]
+    if not found:
+        raise NoEndpoints(f'no endpoints available for service "{name}"')
+    return ids.choice(found)
+
+
+def _decoded(place: _Place, reply: Reply) -> Json:
+    if not 200 <= reply.status < 300:
+        text = reply.body[:256].decode(errors="replace").strip()
+        raise WebhookError(f'Post "{place.url}": the webhook answered {reply.status}: {text}')
+    try:
+        answer = orjson.loads(reply.body)
+    except ValueError as error:
+        raise WebhookError(f'Post "{place.url}": the answer is no JSON: {error}') from error
+    if not isinstance(answer, dict):
+        raise WebhookError(f'Post "{place.url}": the answer is no object')
+    return answer
