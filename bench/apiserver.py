@@ -1,9 +1,9 @@
 """What the API server does per second, what it holds, and how late its loop is, as JSON on standard output.
 
-`python bench/apiserver.py [--seconds S] [--directory D] [--only NAME ...]`. The server is a process of its own on SQLite,
-every write synced (choose D on the disk in question), behind TLS, with the client's identity in a bearer token; `wrk`
-(Debian: apt-get install wrk) is the client. On a machine with two cores each has one. `original` is what kube-apiserver
-1.36 with etcd does on such a machine; the ratio is to the greater of its two figures.
+`python bench/apiserver.py [--seconds S] [--directory D] [--only NAME ...]`. The server is a process of its own on
+SQLite, every write synced (choose D on the disk in question), behind TLS, with the client's identity in a bearer token;
+`wrk` (Debian: apt-get install wrk) is the client. On a machine with two cores each has one. `original` is what
+kube-apiserver 1.36 with etcd does on such a machine; the ratio is to the greater of its two figures.
 """
 
 import argparse
