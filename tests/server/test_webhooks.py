@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from kaa.server.webhooks import NoEndpoints, WebhookError, WebhookTimedOut
 from tests.server.hooks import hook, host_address, slow
 from tests.server.world import SERVICES, World, obj
+
+from kaa.server.webhooks import NoEndpoints, WebhookError, WebhookTimedOut
 
 Json = dict[str, Any]
 
@@ -39,7 +39,7 @@ async def test_an_answer_that_is_none_is_an_error(world: World, tmp_path: Path) 
         raise RuntimeError("no idea")
 
     async with hook(tmp_path, broken) as there:
-        with pytest.raises(WebhookError, match="answered 500.*no idea"):
+        with pytest.raises(WebhookError, match=r"answered 500.*no idea"):
             await world.server.parts.webhooks.ask(there.client_config(), {}, timeout_seconds=5)
 
 
@@ -68,6 +68,6 @@ async def test_another_name_than_the_services_is_not_trusted(world: World, tmp_p
     async with hook(tmp_path, lambda _: {}, ("hook.default.svc",)) as there:
         far = obj("Service", "far", spec={"type": "ExternalName", "externalName": "localhost"})
         (await world.admin.post(SERVICES, far)).ok()
+        config = there.service_config("default", "far", port=there.port)
         with pytest.raises(WebhookError, match="not trusted"):
-            config = there.service_config("default", "far", port=there.port)
             await world.server.parts.webhooks.ask(config, {}, timeout_seconds=5)
