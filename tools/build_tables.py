@@ -1,10 +1,11 @@
 """Derive `src/kaa/kinds/data/` from the published documents of one Kubernetes version.
 
-    python tools/build_tables.py OPENAPI_DIR DISCOVERY_DIR PROTOBUF_FIELDS_JSON [OUT_DIR]
+    python tools/build_tables.py OPENAPI_DIR DISCOVERY_DIR PROTOBUF_FIELDS_JSON KUBECTL [OUT_DIR]
 
 OPENAPI_DIR holds `swagger.json` (v2) and `v3/*.json`; DISCOVERY_DIR the discovery documents, one per file, named by
-their path. Only facts go out: names, types, required fields, defaults, list types, merge keys, verbs, short names,
-categories and protobuf field numbers; no sentence does. The output is the same for the same input, byte by byte.
+their path; KUBECTL is a kubectl binary, whose Go types tell pointers from plain fields (`tools/go_types.py`). Only
+facts go out: names, types, required fields, defaults, list types, merge keys, verbs, short names, categories and
+protobuf field numbers; no sentence does. The output is the same for the same input, byte by byte.
 
 Stable versions only. The files written:
 
@@ -13,7 +14,9 @@ Stable versions only. The files written:
   "default"}.
 - `kinds.json`: "group/version/Kind" -> definition.
 - `resources.json`: groups in the order of discovery, their versions, and what each serves.
-- `protobuf.json`: message -> field -> [number, label, type].
+- `protobuf.json`: message -> field -> [number, label, type, marks, JSON name]; the last two are left out where they say
+  nothing. Marks: "k", a zero on the wire is kept in JSON (pointers, and fields without `omitempty`); "i", a Go struct
+  that is inlined in its parent's JSON.
 - `served.txt` (beside the tests): what the registry must serve, a line each.
 """
 
@@ -24,6 +27,8 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
+
+import go_types
 
 Json = dict[str, Any]
 
@@ -43,6 +48,38 @@ SCALARS = {
     "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray": "any",
 }
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+PLAIN = {"string", "bytes", "bool", "int32", "int64", "double"}
+
+_EXTENSIONS = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1."
+#: Pointers of the packages whose types kubectl does not hold: read off the Go types by hand, as are the fields that are
+#: gone from the kubectl at hand. A field that OpenAPI requires is written whatever it holds, so it needs no line here.
+POINTERS = {
+    _EXTENSIONS + "JSONSchemaProps": """ref maximum minimum maxLength minLength maxItems minItems multipleOf
+        maxProperties minProperties xKubernetesPreserveUnknownFields xKubernetesListType xKubernetesMapType""",
+    _EXTENSIONS + "ValidationRule": "reason optionalOldSelf",
+    _EXTENSIONS + "CustomResourceDefinitionVersion": "deprecationWarning",
+    _EXTENSIONS + "CustomResourceSubresourceScale": "labelSelectorPath",
+    _EXTENSIONS + "ServiceReference": "path port",
+    _EXTENSIONS + "WebhookClientConfig": "url",
+    "k8s.io.kube_aggregator.pkg.apis.apiregistration.v1.ServiceReference": "port",
+    "k8s.io.api.resource.v1.NodeAllocatableResourceMapping": "capacityKey",
+}
+#: JSON names that differ, of the same packages.
+JSON_NAMES = {
+    _EXTENSIONS + "JSONSchemaProps": {
+        "schema": "$schema",
+        "ref": "$ref",
+        "xKubernetesPreserveUnknownFields": "x-kubernetes-preserve-unknown-fields",
+        "xKubernetesEmbeddedResource": "x-kubernetes-embedded-resource",
+        "xKubernetesIntOrString": "x-kubernetes-int-or-string",
+        "xKubernetesListMapKeys": "x-kubernetes-list-map-keys",
+        "xKubernetesListType": "x-kubernetes-list-type",
+        "xKubernetesMapType": "x-kubernetes-map-type",
+        "xKubernetesValidations": "x-kubernetes-validations",
+    },
+}
+#: Inlined structs whose tags do not say so.
+INLINED = {("k8s.io.api.core.v1.EphemeralContainer", "ephemeralContainerCommon")}
 
 
 def reference(node: Json) -> str:
@@ -157,7 +194,29 @@ def message_of(ref: str) -> str:
     return "k8s.io." + name.replace("kube-aggregator", "kube_aggregator")
 
 
-def main(openapi: Path, discovery: Path, protobuf: Path, out: Path, served: Path | None = None) -> None:
+def marked(message: str, fields: Json, known: Json, definition: Json) -> Json:
+    """A message's fields with what JSON makes of them: see `protobuf.json` above."""
+    out: Json = {}
+    for name, (number, label, kind) in fields.items():
+        facts = known.get(name, {})
+        shown = facts.get("json") or JSON_NAMES.get(message, {}).get(name, name)
+        shown = name if shown == "-" else shown
+        inline = facts.get("inline", False) or (message, name) in INLINED
+        # Messages and lists have no zero that is dropped; only plain values need the mark.
+        kept = facts.get("keep", False) if facts else (
+            name in POINTERS.get(message, "").split() or shown in definition.get("required", ())
+        )  # fmt: skip
+        marks = "i" if inline else "k" if kept and label == "optional" and kind in PLAIN else ""
+        row = [number, label, kind]
+        if marks or shown != name:
+            row.append(marks)
+        if shown != name and not inline:
+            row.append(shown)
+        out[name] = row
+    return out
+
+
+def main(openapi: Path, discovery: Path, protobuf: Path, kubectl: Path, out: Path, served: Path | None = None) -> None:
     """Read the documents, write the tables."""
     nodes = json.loads((openapi / "swagger.json").read_text())["definitions"]
     published: Json = {}
@@ -207,7 +266,12 @@ def main(openapi: Path, discovery: Path, protobuf: Path, out: Path, served: Path
     write(out / "definitions.json", {ref: every[ref] for ref in sorted(wanted)})
     write(out / "kinds.json", dict(sorted(by_kind.items())))
     write(out / "resources.json", groups_of(discovery))
-    write(out / "protobuf.json", dict(sorted(numbers.items())))
+    types = go_types.facts(kubectl)
+    required = {message_of(ref): every[ref] for ref in every}
+    write(out / "protobuf.json", {
+        message: marked(message, fields, types.get(message, {}), required.get(message, {}))
+        for message, fields in sorted(numbers.items())
+    })  # fmt: skip
     if served is not None:
         served.write_text("\n".join(served_lines(discovery)) + "\n")
         print(f"{served}: {served.stat().st_size} bytes")
@@ -243,14 +307,15 @@ def write(path: Path, value: Any) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 4:
+    if len(sys.argv) < 5:
         sys.exit(__doc__)
     root = Path(__file__).parent.parent
-    elsewhere = Path(sys.argv[4]) if len(sys.argv) > 4 else None
+    elsewhere = Path(sys.argv[5]) if len(sys.argv) > 5 else None
     main(
         Path(sys.argv[1]),
         Path(sys.argv[2]),
         Path(sys.argv[3]),
+        Path(sys.argv[4]),
         elsewhere or root / "src/kaa/kinds/data",
         (elsewhere or root / "tests/kinds") / "served.txt",
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from kaa.kinds import protobuf, tables
+from kaa.kinds.protobuf import fields
 from kaa.kinds.registry import builtin
 from kaa.kinds.spec import KindSpec
 
@@ -63,7 +64,7 @@ def spec_of(api_version: str, kind: str) -> KindSpec:
 @pytest.mark.parametrize(("api_version", "kind", "obj"), CASES)
 def test_what_is_written_is_read_back(api_version: str, kind: str, obj: dict[str, Any]) -> None:
     spec = spec_of(api_version, kind)
-    assert protobuf.decode(spec.protobuf, spec.schema, protobuf.encode(spec.protobuf, obj)) == obj
+    assert protobuf.decode(spec.protobuf, protobuf.encode(spec.protobuf, obj)) == obj
 
 
 def test_every_kind_has_its_messages() -> None:
@@ -71,11 +72,11 @@ def test_every_kind_has_its_messages() -> None:
     queue = [spec.protobuf for spec in builtin().all()]
     while queue:
         message = queue.pop()
-        if message in seen or message in protobuf._SCALARS or message in protobuf._BY_SELF:
+        if message in seen or message in fields.SCALARS or message in fields.VALUES:
             continue
         seen.add(message)
         assert message in tables.protobuf_fields(), message
-        queue += [kind for _, _, kind in protobuf._plan(message).values()]
+        queue += [field.kind for field in fields.plan(message)]
 
 
 def test_plain_zeros_are_dropped_and_meant_ones_kept() -> None:
@@ -84,9 +85,9 @@ def test_plain_zeros_are_dropped_and_meant_ones_kept() -> None:
     port = b"\x0a\x00\x12\x03TCP\x18\x50\x28\x00"
     inner = b"\x0a" + bytes([len(port)]) + port
     raw = b"\x12" + bytes([len(inner)]) + inner
-    assert protobuf.decode(spec.protobuf, spec.schema, raw) == {"spec": {"ports": [{"protocol": "TCP", "port": 80}]}}
+    assert protobuf.decode(spec.protobuf, raw) == {"spec": {"ports": [{"protocol": "TCP", "port": 80}]}}
     deployment = spec_of("apps/v1", "Deployment")
-    assert protobuf.decode(deployment.protobuf, deployment.schema, b"\x12\x02\x08\x00") == {"spec": {"replicas": 0}}
+    assert protobuf.decode(deployment.protobuf, b"\x12\x02\x08\x00") == {"spec": {"replicas": 0}}
 
 
 def test_the_envelope_says_what_is_inside() -> None:
@@ -105,4 +106,4 @@ def test_a_malformed_envelope_is_said(body: bytes) -> None:
 def test_a_malformed_object_is_said(raw: bytes) -> None:
     spec = spec_of("v1", "ConfigMap")
     with pytest.raises(protobuf.MalformedProtobuf):
-        protobuf.decode(spec.protobuf, spec.schema, raw)
+        protobuf.decode(spec.protobuf, raw)

@@ -58,9 +58,9 @@ def groups() -> list[dict[str, Any]]:
 
 
 @cache
-def protobuf_fields() -> dict[str, dict[str, tuple[int, str, str]]]:
-    """Message -> field -> (number, label, type)."""
-    found: dict[str, dict[str, tuple[int, str, str]]] = _load("protobuf.json")
+def protobuf_fields() -> dict[str, dict[str, list[Any]]]:
+    """Message -> field -> [number, label, type], and where they say something, marks and the name in JSON."""
+    found: dict[str, dict[str, list[Any]]] = _load("protobuf.json")
     return found
 
 
