@@ -136,9 +136,11 @@ class StreamingResponse:
 
     `run` has a task of its own. It is cancelled when the client goes away and when the listener closes (then the
     final chunk is still sent). If it raises, the connection is cut without a final chunk, so that the client knows.
+    Where `run` holds something from the start (a call to another server), `unused` lets it go when nobody will run it:
+    the client left, or asked for the head alone.
     """
 
-    __slots__ = ("content_type", "headers", "run", "status")
+    __slots__ = ("content_type", "headers", "run", "status", "unused")
 
     def __init__(
         self,
@@ -146,31 +148,46 @@ class StreamingResponse:
         status: int = 200,
         content_type: str = "application/json",
         headers: Sequence[Header] = (),
+        unused: Callable[[], None] | None = None,
     ) -> None:
         self.run = run
         self.status = status
         self.content_type = content_type
         self.headers = headers
+        self.unused = unused
+
+    def discard(self) -> None:
+        """`run` will not be called."""
+        if self.unused is not None:
+            self.unused()
 
 
 class Upgrade:
     """101 Switching Protocols, then the raw byte stream for `run` (bytes the client already sent come first).
 
     When `run` returns, what was written is flushed and the connection closed. `run` is cancelled when the listener
-    closes; when the client goes away its reads end with b"" and `connection.closed` is set.
+    closes; when the client goes away its reads end with b"" and `connection.closed` is set. `unused` is as for
+    `StreamingResponse`.
     """
 
-    __slots__ = ("headers", "protocol", "run")
+    __slots__ = ("headers", "protocol", "run", "unused")
 
     def __init__(
         self,
         protocol: str,
         run: "Callable[[Connection], Awaitable[None]]",
         headers: Sequence[Header] = (),
+        unused: Callable[[], None] | None = None,
     ) -> None:
         self.protocol = protocol
         self.run = run
         self.headers = headers
+        self.unused = unused
+
+    def discard(self) -> None:
+        """`run` will not be called."""
+        if self.unused is not None:
+            self.unused()
 
 
 Answer = Response | StreamingResponse | Upgrade

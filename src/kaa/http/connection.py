@@ -95,7 +95,7 @@ class ByteBuffer:
 class RawConnection(asyncio.Protocol):
     """`api.Connection` on a transport that it takes over by `set_protocol`."""
 
-    __slots__ = ("_buffer", "_drained", "_on_lost", "_reading_paused", "_transport", "closed", "peer")
+    __slots__ = ("_buffer", "_drained", "_on_lost", "_reading_paused", "_transport", "closed", "moved", "peer")
 
     def __init__(
         self, transport: asyncio.Transport, peer: Peer, received: bytes, *, on_lost: Callable[[], None]
@@ -108,12 +108,15 @@ class RawConnection(asyncio.Protocol):
         self._reading_paused = False
         self._drained = asyncio.Event()
         self._drained.set()
+        self.moved = True
+        """Whether bytes came, or could go, since its owner last set this to False: for idle limits."""
         if received:
             self._buffer.feed(received)
 
     # asyncio.Protocol
 
     def data_received(self, data: bytes) -> None:
+        self.moved = True
         self._buffer.feed(data)
         if len(self._buffer) > READ_BUFFER_BYTES_MAX and not self._reading_paused:
             self._reading_paused = True
@@ -134,6 +137,7 @@ class RawConnection(asyncio.Protocol):
         self._drained.clear()
 
     def resume_writing(self) -> None:
+        self.moved = True
         self._drained.set()
 
     def _resume(self) -> None:
@@ -160,6 +164,8 @@ class RawConnection(asyncio.Protocol):
     def write(self, data: bytes | Sequence[bytes]) -> None:
         if self._transport.is_closing():
             return
+        if self._drained.is_set():
+            self.moved = True
         self._transport.write(data if isinstance(data, bytes | bytearray | memoryview) else b"".join(data))
 
     async def drain(self) -> None:

@@ -171,6 +171,7 @@ class InProcess:
         writer = _MemoryWriter()
         fields = _fields((("Content-Type", answer.content_type), *answer.headers))
         if method == "HEAD":
+            answer.discard()
             writer.finish()
             task = None
         else:
@@ -194,6 +195,7 @@ def _fields(headers: Sequence[Header]) -> dict[str, str]:
 
 def _whole(answer: Response | Upgrade) -> Response:
     if isinstance(answer, Upgrade):
+        answer.discard()
         return status_response(400, "BadRequest", f"this path speaks {answer.protocol}: ask for an upgrade")
     return answer
 

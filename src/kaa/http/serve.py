@@ -7,12 +7,12 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kaa.base import tasks
 from kaa.base.clock import REAL, Clock
 from kaa.base.log import Logger
 from kaa.http.api import Handler
+from kaa.http.door import Door
 from kaa.http.server_protocol import ServerProtocol
 from kaa.http.tls import TlsServer
 from kaa.http.wire import Head, http_date
@@ -20,6 +20,8 @@ from kaa.http.wire import Head, http_date
 __all__ = ["Limits", "Server", "serve"]
 
 _log = Logger("http")
+_FAREWELL_SECONDS = 0.3  # for clients that are owed nothing to answer TLS's goodbye when the listener closes
+_CERTIFICATE_SECONDS = 5.0  # between looks at the certificate's files
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,10 @@ class Limits:
     write_buffer_bytes_max: int = 256 * 1024
     """Bytes an answer may have buffered before its writing waits. Streams bound themselves by `writer.buffered`."""
     handshake_seconds: float = 10.0
-    """For the TLS handshake; beyond it the connection is cut."""
+    """For the TLS handshake, silence before it included; beyond it the connection is cut."""
+    upgraded_idle_seconds: float = 4 * 3600.0
+    """How long an upgraded connection (exec, port-forward) may carry nothing either way; beyond it it is cut. The
+    original's streamingConnectionIdleTimeout."""
 
 
 class Server:
@@ -61,9 +66,11 @@ class Server:
         self.port = 0
         self.unix_path: str | None = None
         self._clock = clock
-        self._listener: asyncio.AbstractServer | None = None
+        self._listener: asyncio.AbstractServer | Door | None = None
         self._ticker: asyncio.Task[None] | None = None
         self._gone = asyncio.Event()
+        self._quiet = asyncio.Event()
+        self._owing: set[ServerProtocol] = set()  # once closing: connections that have not had all they are owed
         self._leftover: set[asyncio.Task[None]] = set()
 
     def _tick(self) -> None:
@@ -71,11 +78,26 @@ class Server:
         self.head.date_line = f"Date: {http_date(self._clock.now())}\r\n".encode()
 
     async def _watch_limits(self) -> None:
+        look_again = self.now + _CERTIFICATE_SECONDS
         while True:
             await self._clock.sleep(1.0)
             self._tick()
             for connection in tuple(self.connections):
                 connection.check_deadline(self.now)
+            if self.tls is not None and self.now >= look_again:
+                look_again = self.now + _CERTIFICATE_SECONDS
+                self._renew_certificate(self.tls)
+
+    def _renew_certificate(self, tls: TlsServer) -> None:
+        try:
+            if tls.reload_if_changed():
+                _log.info("new connections use the certificate that has changed", file=str(tls.certificate))
+        except OSError as error:
+            _log.warning("the changed certificate can't be used; the old one stays", error=str(error))
+
+    def has_room(self, arriving: int) -> bool:
+        """Whether one more connection may come in, besides those that are still at the door."""
+        return not self.closing and len(self.connections) + arriving < self.limits.connections_max
 
     def connection_gone(self, connection: ServerProtocol, work: asyncio.Task[None] | None) -> None:
         """Called by a connection when it is lost, with the task of its request that may still run."""
@@ -83,28 +105,43 @@ class Server:
         if work is not None and not work.done():
             self._leftover.add(work)
             work.add_done_callback(self._leftover.discard)
-        if self.closing and not self.connections:
-            self._gone.set()
+        if self.closing:
+            self.connection_ended(connection)
+            if not self.connections:
+                self._gone.set()
+
+    def connection_ended(self, connection: ServerProtocol) -> None:
+        """Called by a connection while the listener closes, when it owes nothing any more."""
+        self._owing.discard(connection)
+        if not self._owing:
+            self._quiet.set()
 
     async def close(self, grace_seconds: float = 5.0) -> None:
         """Stop accepting; end streams and upgraded connections (their `run` is cancelled, and the final chunk sent);
-        let requests in flight end. What is left after the grace is cut. Safe to call twice."""
+        let requests in flight end. What is left after the grace is cut, and sooner what is owed nothing: an idle
+        client may never answer a goodbye. Safe to call twice."""
         if self.closing:
             return
         self.closing = True
         if self._listener is not None:
             self._listener.close()
+            if isinstance(self._listener, Door):
+                await self._listener.wait_closed()
         self._unlink()
+        self._owing = set(self.connections)
         for connection in tuple(self.connections):
             connection.shut()
+        self._owing = {each for each in self._owing if not each.ended and each in self.connections}
         deadline = self._clock.monotonic() + grace_seconds
-        await self._wait_gone(grace_seconds)
+        if self._owing:
+            await _within(grace_seconds, self._quiet)
+        await self._wait_gone(_FAREWELL_SECONDS)
         running = set(self._leftover)
         if running:
             await asyncio.wait(running, timeout=max(0.0, deadline - self._clock.monotonic()))
-        if self.connections:
-            _log.warning("cutting connections that outlived the grace", count=len(self.connections))
-            running.update(task for each in tuple(self.connections) if (task := each.cut()) is not None)
+        if self._owing:
+            _log.warning("cutting connections that outlived the grace", count=len(self._owing))
+        running.update(task for each in tuple(self.connections) if (task := each.cut_off()) is not None)
         if self._ticker is not None:
             running.add(self._ticker)
         for task in running:
@@ -114,9 +151,7 @@ class Server:
 
     async def _wait_gone(self, timeout_seconds: float) -> None:
         if self.connections:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_seconds):
-                    await self._gone.wait()
+            await _within(timeout_seconds, self._gone)
 
     def _unlink(self) -> None:
         if self.unix_path is not None:
@@ -150,31 +185,36 @@ async def serve(
     server = Server(handler, limits or Limits(), clock, tls)
     server._tick()
     loop = asyncio.get_running_loop()
-    options: dict[str, Any] = {}
-    if tls is not None:
-        options = {
-            "ssl": tls.context,
-            "ssl_handshake_timeout": server.limits.handshake_seconds,
-            "ssl_shutdown_timeout": 10.0,
-        }
     listening = sock or (_unix_socket(Path(unix_path)) if unix_path is not None else _tcp_socket(host, port))
     try:
         listening.setblocking(False)
         if unix_path is not None:
             server.unix_path = str(unix_path)
-            server._listener = await loop.create_unix_server(
-                lambda: ServerProtocol(server), sock=listening, backlog=1024, **options
-            )
         else:
             server.port = listening.getsockname()[1]
-            server._listener = await loop.create_server(
-                lambda: ServerProtocol(server), sock=listening, backlog=1024, **options
+        if tls is not None:
+            door = Door(
+                listening, tls, lambda: ServerProtocol(server), server.has_room, server.limits.handshake_seconds
             )
+            door.open()
+            server._listener = door
+        elif unix_path is not None:
+            server._listener = await loop.create_unix_server(
+                lambda: ServerProtocol(server), sock=listening, backlog=1024
+            )
+        else:
+            server._listener = await loop.create_server(lambda: ServerProtocol(server), sock=listening, backlog=1024)
     except BaseException:
         listening.close()
         raise
     server._ticker = tasks.spawn(server._watch_limits(), name="http/limits")
     return server
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _tcp_socket(host: str, port: int) -> socket.socket:

@@ -17,30 +17,40 @@ class TlsServer:
     """A listener's certificate and, optionally, the CA that client certificates are checked against.
 
     A client without a certificate is let in (the handler decides by `peer.certificate_der`); one with a certificate
-    that the CA did not sign fails the handshake. `reload` reads the files again, for new connections only.
+    that the CA did not sign fails the handshake. New connections use what `context` gives at that moment: a listener
+    asks `reload_if_changed` now and then, so files that are renewed on the disk need no restart.
     """
 
     def __init__(self, certificate: Path | str, key: Path | str, client_ca: Path | str | None = None) -> None:
         self.certificate = Path(certificate)
         self.key = Path(key)
         self.client_ca = Path(client_ca) if client_ca is not None else None
+        self._seen = self._stamps()
         self._current = self._load()
-        # The listener keeps the first context for ever; each handshake is moved to the current one, whose certificate
-        # and CA it then uses. OpenSSL calls this also for clients that name no server.
-        self._listening = self._load()
-        self._listening.sni_callback = self._choose
 
     @property
     def context(self) -> ssl.SSLContext:
-        """What the listener is started with."""
-        return self._listening
+        """For the next connection."""
+        return self._current
 
     def reload(self) -> None:
         """Read the files again. On an error (raised) the certificates in use stay."""
+        seen = self._stamps()
         self._current = self._load()
+        self._seen = seen
 
-    def _choose(self, connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = self._current
+    def reload_if_changed(self) -> bool:
+        """Reload when a file is another than the one in use; says whether. Raises OSError (ssl.SSLError among them)
+        when the files do not fit together, as between the writing of a certificate and of its key: ask again later."""
+        if self._stamps() == self._seen:
+            return False
+        self.reload()
+        return True
+
+    def _stamps(self) -> tuple[tuple[int, int, int], ...]:
+        """What tells one version of the files from the next."""
+        paths = (self.certificate, self.key, *((self.client_ca,) if self.client_ca is not None else ()))
+        return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in map(os.stat, paths))
 
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
