@@ -171,7 +171,7 @@ def unsupported_media_type(got: str, accepted: Iterable[str]) -> StatusError:
     return StatusError(
         415,
         "UnsupportedMediaType",
-        f"the body of the request was in an unknown format ({got or 'none'}) - accepted media types include: {listing}",
+        f"the body of the request was in an unknown format - accepted media types include: {listing}",
     )
 
 

@@ -82,19 +82,19 @@ class Application:
             info = parse(request)
             user = self._authenticate(request)
             if isawaitable(user):
-                return self._wait(self._after_authentication(request, info, user))
+                return self._wait(self._after_authentication(request, info, user), request)
             decision = self._authorize(user, info)
             if isawaitable(decision):
-                return self._wait(self._after_authorization(request, info, user, decision))
+                return self._wait(self._after_authorization(request, info, user, decision), request)
             if not decision.allowed:
                 raise refusal(user, info, decision.reason)
             answer = self.dispatch(request, info, user)
         except errors.StatusError as error:
-            return forms.render_status(error)
+            return forms.render_status(error, request.headers.get("accept", ""))
         except Exception as error:
             return _broken(request, error)
         if isawaitable(answer):
-            return self._wait(answer)
+            return self._wait(answer, request)
         return answer
 
     async def _after_authentication(self, request: Request, info: RequestInfo, coming: Awaitable[User]) -> Answer:
@@ -110,23 +110,23 @@ class Application:
         answer = self.dispatch(request, info, user)
         return await answer if isawaitable(answer) else answer
 
-    def _wait(self, coming: Awaitable[Answer]) -> Answering:
+    def _wait(self, coming: Awaitable[Answer], request: Request) -> Answering:
         if self._waiting >= self.limits.waiting_max:
             if isinstance(coming, Coroutine):
                 coming.close()
             return forms.render_status(
                 errors.too_many_requests("the server has too many requests waiting, please try again later", 1)
             )
-        return self._guarded(coming)
+        return self._guarded(coming, request)
 
-    async def _guarded(self, coming: Awaitable[Answer]) -> Answer:
+    async def _guarded(self, coming: Awaitable[Answer], request: Request) -> Answer:
         self._waiting += 1
         try:
             return await coming
         except errors.StatusError as error:
-            return forms.render_status(error)
+            return forms.render_status(error, request.headers.get("accept", ""))
         except Exception as error:
-            return _broken(None, error)
+            return _broken(request, error)
         finally:
             self._waiting -= 1
 

@@ -23,6 +23,7 @@ __all__ = ["JSON", "Form", "TableForm", "choose", "render", "render_list", "rend
 Json = dict[str, Any]
 
 JSON_TYPE = "application/json"
+_META = "meta.k8s.io/v1"
 PROTOBUF_TYPE = "application/vnd.kubernetes.protobuf"
 YAML_TYPE = "application/yaml"
 #: A list leaves in pieces of this many objects, so that no piece is large and nothing is joined twice.
@@ -108,23 +109,28 @@ def _indent(wire: bytes) -> bytes:
     return orjson.dumps(orjson.loads(wire), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-class YamlForm(JsonForm):
-    """YAML, for people."""
+class YamlForm:
+    """YAML, for people: any of the forms in JSON, rewritten."""
 
-    key: Any = "yaml"
     content_type = YAML_TYPE
+
+    def __init__(self, inner: Form) -> None:
+        self._inner = inner
+        self.key: Any = ("yaml", inner.key)
 
     def one(self, spec: KindSpec, cached: Cached) -> bytes:
         """As YAML."""
-        return to_yaml(orjson.loads(wire_of(spec, cached)))
+        return to_yaml(orjson.loads(self._inner.one(spec, cached)))
+
+    event = one
 
     def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
         """As YAML."""
-        return [to_yaml(orjson.loads(b"".join(super().listing(spec, objects, metadata))))]
+        return [to_yaml(orjson.loads(b"".join(self._inner.listing(spec, objects, metadata))))]
 
     def plain(self, spec: KindSpec, obj: Json) -> bytes:
         """As YAML."""
-        return to_yaml(obj)
+        return to_yaml(orjson.loads(self._inner.plain(spec, obj)))
 
 
 def to_yaml(obj: Json) -> bytes:
@@ -267,6 +273,38 @@ class ProtobufForm:
         return protobuf.encode_envelope(api_version, kind, protobuf.encode(message, obj))
 
 
+class PartialProtobufForm(ProtobufForm):
+    """`PartialObjectMetadata` in protobuf: what metadata informers in Go ask for, of custom resources too."""
+
+    key: Any = "partial-protobuf"
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """The metadata in its envelope."""
+        return cached.form(self.key, lambda entry: self._partial(orjson.loads(entry.metadata_wire)))
+
+    event = one
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json) -> Iterable[bytes]:
+        """A `PartialObjectMetadataList`."""
+        message = protobuf.message_of(_META, "PartialObjectMetadata")
+        items: list[bytes] = []
+        for start in range(0, len(objects), PIECE_OBJECTS):
+            items += [protobuf.encode(message, {"metadata": orjson.loads(each.metadata_wire)})
+                      for each in objects[start : start + PIECE_OBJECTS]]  # fmt: skip
+            yield b""
+        yield protobuf.encode_envelope(_META, "PartialObjectMetadataList", protobuf.encode_list(metadata, items))
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """Cut down, unless it is a Status."""
+        return self._enveloped(spec, obj) if obj.get("kind") == "Status" else self._partial(obj.get("metadata") or {})
+
+    @staticmethod
+    def _partial(metadata: Json) -> bytes:
+        kind = "PartialObjectMetadata"
+        raw = protobuf.encode(protobuf.message_of(_META, kind), {"metadata": metadata})
+        return protobuf.encode_envelope(_META, kind, raw)
+
+
 def column_definitions(spec: KindSpec) -> list[Json]:
     """The columns of a kind as a table states them."""
     return [
@@ -281,13 +319,26 @@ def column_definitions(spec: KindSpec) -> list[Json]:
     ]
 
 
-JSON, PRETTY, YAML, PARTIAL, PROTOBUF = JsonForm(), PrettyForm(), YamlForm(), PartialForm(), ProtobufForm()
+JSON, PRETTY, PARTIAL, PROTOBUF = JsonForm(), PrettyForm(), PartialForm(), ProtobufForm()
+YAML, PARTIAL_YAML, PARTIAL_PROTOBUF = YamlForm(JSON), YamlForm(PARTIAL), PartialProtobufForm()
+
+
+_MEDIA = {
+    "application/json": "json", "application/*": "json", "*/*": "json", "": "json",
+    "application/yaml": "yaml", "application/x-yaml": "yaml", "text/yaml": "yaml",
+    PROTOBUF_TYPE: "protobuf",
+}  # fmt: skip
+_SHAPES = {"Table": "table", "PartialObjectMetadata": "partial", "PartialObjectMetadataList": "partial"}
 
 
 @lru_cache(maxsize=512)
-def _wanted(accept: str) -> tuple[str, ...]:
-    """The forms a client accepts, best first: "json", "yaml", "protobuf", "table", "partial". Empty: none."""
-    found: list[tuple[float, int, str]] = []
+def _wanted(accept: str) -> tuple[tuple[str, str], ...]:
+    """What a client accepts, best first: (shape, media), shapes "", "table" and "partial", media "json", "yaml" and
+    "protobuf". Empty: none.
+
+    A clause that cannot be met is passed over: a table has no protobuf form, other shapes do not exist.
+    """
+    found: list[tuple[float, int, tuple[str, str]]] = []
     for position, clause in enumerate(accept.split(",")):
         media, *parameters = (part.strip() for part in clause.split(";"))
         values = dict(parameter.partition("=")[::2] for parameter in parameters)
@@ -295,24 +346,17 @@ def _wanted(accept: str) -> tuple[str, ...]:
             quality = float(values.get("q", "1"))
         except ValueError:
             quality = 0.0
-        if media in ("application/json", "application/*", "*/*", ""):
-            base = "json"
-        elif media in ("application/yaml", "application/x-yaml", "text/yaml"):
-            base = "yaml"
-        elif media == PROTOBUF_TYPE:
-            base = "protobuf"
-        else:
+        base = _MEDIA.get(media.lower())
+        if base is None:
             continue
-        shape = values.get("as", "")
-        if shape:
-            if values.get("g") != "meta.k8s.io" or values.get("v") not in ("v1", "v1beta1") or base != "json":
+        shape = ""
+        if values.get("as"):
+            shape = _SHAPES.get(values["as"], "")
+            meant = values.get("g") == "meta.k8s.io" and values.get("v") in ("v1", "v1beta1")
+            if not shape or not meant or (shape == "table" and base == "protobuf"):
                 continue
-            known = {"Table": "table", "PartialObjectMetadata": "partial", "PartialObjectMetadataList": "partial"}
-            if shape not in known:
-                continue
-            base = known[shape]
-        found.append((-quality, position, base))
-    return tuple(base for _, _, base in sorted(found))
+        found.append((-quality, position, (shape, base)))
+    return tuple(wanted for _, _, wanted in sorted(found))
 
 
 _PRETTY = re.compile(r"(?:^|&)pretty=(?:1|t|T|true|True|TRUE)(?:&|$)")
@@ -328,23 +372,22 @@ def choose(accept: str, query: str, include: Callable[[], str], now: Callable[[]
     if not accept or accept == JSON_TYPE or accept == "*/*":
         return PRETTY if "pretty=" in query and _PRETTY.search(query) else JSON
     wanted = _wanted(accept)
-    if not has_protobuf:  # custom resources have no messages
-        wanted = tuple(each for each in wanted if each != "protobuf")
+    if not has_protobuf:  # custom resources have no messages, but their metadata has
+        wanted = tuple(each for each in wanted if each != ("", "protobuf"))
     if not wanted:
         raise errors.not_acceptable(SERVED)
-    base = wanted[0]
-    if base == "table":
+    shape, media = wanted[0]
+    if shape == "table":
         chosen = include()
         if chosen not in ("", "None", "Metadata", "Object"):
             raise errors.bad_request(f'unrecognized includeObject value: "{chosen}": use None, Metadata or Object')
-        return TableForm(chosen, now)
-    if base == "partial":
-        return PARTIAL
-    if base == "protobuf":
-        return PROTOBUF
-    if base == "yaml":
-        return YAML
-    return PRETTY if "pretty=" in query and _PRETTY.search(query) else JSON
+        table = TableForm(chosen, now)
+        return YamlForm(table) if media == "yaml" else table
+    if shape == "partial":
+        return {"json": PARTIAL, "yaml": PARTIAL_YAML, "protobuf": PARTIAL_PROTOBUF}[media]
+    if media == "json":
+        return PRETTY if "pretty=" in query and _PRETTY.search(query) else JSON
+    return PROTOBUF if media == "protobuf" else YAML
 
 
 def render_object(form: Form, spec: KindSpec, cached: Cached, status: int = 200,
@@ -375,11 +418,18 @@ def render(obj: Json, status: int = 200, headers: Iterable[tuple[str, str]] = ()
     return Response(status, orjson.dumps(obj), JSON_TYPE, tuple(headers))
 
 
-def render_status(error: errors.StatusError) -> Response:
-    """A refusal as an answer: the one place where errors become bytes."""
+def render_status(error: errors.StatusError, accept: str = "") -> Response:
+    """A refusal as an answer, in the form the client accepts, or in JSON: the one place where errors become bytes."""
     headers: list[tuple[str, str]] = []
     if error.retry_after_seconds:
         headers.append(("Retry-After", str(error.retry_after_seconds)))
     if error.code == 401:
         headers.append(("WWW-Authenticate", 'Bearer realm="kubernetes"'))
-    return render(error.to_status(), error.code, headers)
+    status = error.to_status()
+    media = next((media for shape, media in _wanted(accept) if not shape), "json") if accept else "json"
+    if media == "protobuf":
+        raw = protobuf.encode(protobuf.message_of("v1", "Status"), status)
+        return Response(error.code, protobuf.encode_envelope("v1", "Status", raw), PROTOBUF_TYPE, tuple(headers))
+    if media == "yaml":
+        return Response(error.code, to_yaml(status), YAML_TYPE, tuple(headers))
+    return render(status, error.code, headers)

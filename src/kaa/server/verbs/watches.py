@@ -45,7 +45,7 @@ def watch(call: Call) -> Answer | Awaitable[Answer]:
     _check_initial(call, initial, request.param("resourceVersionMatch"))
     seconds = _timeout_seconds(request.param("timeoutSeconds"))
     form = call.form()
-    if form is forms.YAML:
+    if isinstance(form, forms.YamlForm):
         raise errors.not_acceptable((forms.JSON_TYPE, forms.PROTOBUF_TYPE))
     if form is forms.PRETTY:
         form = forms.JSON  # an event is a line
@@ -193,7 +193,7 @@ class _Watcher:
         await asyncio.sleep(0)
 
     def _error(self, status: Json) -> bytes:
-        if self.form is forms.PROTOBUF:
+        if isinstance(self.form, forms.ProtobufForm):
             return protobuf.encode_watch_event("ERROR", forms.PROTOBUF.plain(self.spec, status))
         return orjson.dumps({"type": "ERROR", "object": status}) + b"\n"
 
@@ -250,7 +250,7 @@ class _Watcher:
             body = self.form.one(self.spec, entry)
         else:
             body = self.form.event(self.spec, entry)
-        if self.form is forms.PROTOBUF:
+        if isinstance(self.form, forms.ProtobufForm):
             return frame(protobuf.encode_watch_event(kind, body))
         return frame(b'{"type":"%b","object":%b}\n' % (kind.encode(), body.rstrip(b"\n")))
 
@@ -271,8 +271,8 @@ class _Watcher:
             obj = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
         else:
             obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
-        if self.form is forms.PROTOBUF:
-            return protobuf.encode_watch_event("BOOKMARK", forms.PROTOBUF.plain(self.spec, obj))
+        if isinstance(self.form, forms.ProtobufForm):
+            return protobuf.encode_watch_event("BOOKMARK", self.form.plain(self.spec, obj))
         return orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n"
 
 
