@@ -189,7 +189,7 @@ def test_an_update_may_change_images_and_little_else() -> None:
         "`spec.tolerations` (only additions to existing tolerations),"
         "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"
     )
-    assert 'spec.containers[0].command: null -> ["sh"]' in problem
+    assert '- \t\t\tCommand: nil,\n+ \t\t\tCommand: []string{"sh"},\n' in problem
 
 
 def test_an_update_keeps_the_status_and_a_status_update_the_spec() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kaa.kinds.metadata import labels
 from kaa.meta import names
-from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
+from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required, too_long
 
 __all__ = [
+    "domain_prefixed_path",
     "immutable",
     "int_or_percent",
     "ip_address",
@@ -20,6 +22,7 @@ __all__ = [
     "port_name_or_number",
     "scaled",
     "selector_matches",
+    "signer_name",
 ]
 
 Json = dict[str, Any]
@@ -66,8 +69,8 @@ def port_name_or_number(value: Any, path: Path) -> Iterator[Problem]:
 def int_or_percent(value: Any, path: Path) -> Iterator[Problem]:
     """A count, or a percentage of one."""
     if isinstance(value, str):
-        if names.percent(value):
-            yield invalid(path, value, "must be an integer or percentage (e.g '5%%')")
+        for wrong in names.percent(value):
+            yield invalid(path, value, wrong)
     elif value < 0:
         yield invalid(path, value, NON_NEGATIVE)
 
@@ -118,6 +121,54 @@ def label_selector(selector: Mapping[str, Any] | None, path: Path) -> Iterator[P
         for place, value in enumerate(values):
             for wrong in names.label_value(value):
                 yield invalid((here / "values")[place], value, wrong)
+
+
+def signer_name(value: str, path: Path) -> Iterator[Problem]:
+    """Who signs certificates: a domain of two parts or more, and a name within it."""
+    if not value:
+        yield required(path)
+        return
+    domain, slash, rest = value.partition("/")
+    if not slash or "/" in rest:
+        yield invalid(path, value, "must be a fully qualified domain and path of the form 'example.com/signer-name'")
+        return
+    if len(domain) > 253:
+        yield too_long(path, 253)
+    parts = domain.split(".")
+    yield from _first_wrong(domain, parts, names.dns1123_label, path)
+    if len(parts) < 2:
+        yield invalid(path, domain, "should be a domain with at least two segments separated by dots")
+    yield from _first_wrong(rest, rest.split("."), names.dns1123_subdomain, path)
+    if len(value) > 253 * 2 + 1:
+        yield too_long(path, 253 * 2 + 1)
+
+
+def _first_wrong(whole: str, parts: list[str], check: Callable[[str], Iterable[str]], path: Path) -> Iterator[Problem]:
+    for part in parts:
+        wrongs = list(check(part))
+        for wrong in wrongs:
+            yield invalid(path, whole, f'validating label "{part}": {wrong}')
+        if wrongs:
+            return
+
+
+_URL_PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+"
+_URL_PATH_FITS = re.compile(_URL_PATH + r"\Z").match
+
+
+def domain_prefixed_path(value: str, path: Path) -> Iterator[Problem]:
+    """`acme.io/foo`: a domain and a path within it."""
+    if not value:
+        yield required(path)
+        return
+    host, slash, rest = value.partition("/")
+    if not slash or not host or not rest:
+        yield invalid(path, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        return
+    for wrong in names.dns1123_subdomain(host):
+        yield invalid(path, host, wrong)
+    if not _URL_PATH_FITS(rest):
+        yield invalid(path, rest, f"Invalid path (regex used for validation is '{_URL_PATH}')")
 
 
 def is_empty(selector: Mapping[str, Any] | None) -> bool:

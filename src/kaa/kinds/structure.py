@@ -39,7 +39,7 @@ _MAY_BE_EMPTY = {
 
 
 #: Definitions whose required fields their rules check, with more to say, and which are on the hot path.
-_CHECKED_BY_RULES = {"io.k8s.api.core.v1.Container", "io.k8s.api.core.v1.EphemeralContainer"}
+_CHECKED_BY_RULES = {"io.k8s.api.core.v1.PodSpec"}
 
 
 class Structure:

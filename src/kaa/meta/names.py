@@ -13,6 +13,7 @@ __all__ = [
     "dns1035_label",
     "dns1123_label",
     "dns1123_subdomain",
+    "dns1123_subdomain_underscore",
     "env_var_name",
     "env_var_name_relaxed",
     "http_header_name",
@@ -60,6 +61,13 @@ _dns1123_subdomain = _rule(
     _SUBDOMAIN,
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
     "and end with an alphanumeric character",
+    "example.com",
+)
+_LABEL_UNDERSCORE = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_dns1123_subdomain_underscore = _rule(
+    rf"{_LABEL_UNDERSCORE}(\.{_LABEL_UNDERSCORE})*",
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    "start and end with an alphanumeric character",
     "example.com",
 )
 _wildcard = _rule(
@@ -136,6 +144,11 @@ def dns1123_subdomain(value: str) -> Messages:
     return _check(value, 253, _dns1123_subdomain)
 
 
+def dns1123_subdomain_underscore(value: str) -> Messages:
+    """A DNS name whose labels may hold underscores: what a resolver searches."""
+    return _check(value, 253, _dns1123_subdomain_underscore)
+
+
 def wildcard_dns1123_subdomain(value: str) -> Messages:
     """`*.example.com`: a host of an Ingress."""
     return _check(value, 253, _wildcard)
@@ -188,6 +201,7 @@ def env_var_name(value: str) -> Messages:
     return _check(value, 0, _env_var) + _changes_directory(value)
 
 
+@lru_cache(maxsize=8192)
 def env_var_name_relaxed(value: str) -> Messages:
     """The name of an environment variable as containers accept it: printable ASCII without `=`."""
     if not value:
@@ -212,6 +226,7 @@ def percent(value: str) -> Messages:
     return _check(value, 0, _percent)
 
 
+@lru_cache(maxsize=4096)
 def port_name(value: str) -> Messages:
     """The name of a port: an IANA service name."""
     found = []

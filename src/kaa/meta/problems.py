@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 
 __all__ = [
+    "NOWHERE",
+    "OMITTED",
     "Path",
     "Problem",
     "duplicate",
@@ -61,6 +63,23 @@ class Path:
         return hash(str(self))
 
 
+class _Nowhere(Path):
+    """A path that leads nowhere, however far it is followed."""
+
+    __slots__ = ()
+
+    def __truediv__(self, field: str) -> Path:
+        return self
+
+    def __getitem__(self, key: int | str) -> Path:
+        return self
+
+
+#: For a first look at what is almost always fine: rules run with it build no paths. Whoever finds a problem with it
+#: runs the rules again with the real path.
+NOWHERE: Path = _Nowhere()
+
+
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with one field. `reason` is the API's cause type; `str()` is what users read."""
@@ -73,10 +92,17 @@ class Problem:
         return f"{self.path}: {self.detail_text}"
 
 
+#: The value of a problem that does not say it.
+OMITTED: Any = object()
+
+
 def _shown(value: Any) -> str:
-    """A value as the API's messages print it: strings quoted, numbers and booleans bare, the rest as JSON."""
+    """A value as the API's messages print it: strings quoted, numbers and booleans bare, the rest as JSON.
+
+    What is absent is printed as the quoted word null.
+    """
     if value is None:
-        return "null"
+        return '"null"'
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -87,7 +113,9 @@ def _shown(value: Any) -> str:
 
 
 def invalid(path: Path, value: Any, detail: str) -> Problem:
-    """The value breaks a rule."""
+    """The value breaks a rule. `OMITTED` as the value leaves it out of the text."""
+    if value is OMITTED:
+        return Problem(path, "FieldValueInvalid", f"Invalid value: {detail}")
     return Problem(path, "FieldValueInvalid", f"Invalid value: {_shown(value)}: {detail}")
 
 
@@ -101,20 +129,24 @@ def required(path: Path, detail: str = "") -> Problem:
     return Problem(path, "FieldValueRequired", f"Required value: {detail}" if detail else "Required value")
 
 
-def not_supported(path: Path, value: Any, supported: Iterable[str]) -> Problem:
-    """The value is none of those allowed."""
-    listing = ", ".join(f'"{each}"' for each in sorted(supported))
+def not_supported(path: Path, value: Any, supported: Iterable[str], *, as_given: bool = False) -> Problem:
+    """The value is none of those allowed, which are listed in order, or `as_given` where the original does so."""
+    listing = ", ".join(f'"{each}"' for each in (supported if as_given else sorted(supported)))
     return Problem(path, "FieldValueNotSupported", f"Unsupported value: {_shown(value)}: supported values: {listing}")
 
 
-def duplicate(path: Path, value: Any) -> Problem:
+def duplicate(path: Path, value: Any, detail: str = "") -> Problem:
     """The value stands twice where it may stand once."""
-    return Problem(path, "FieldValueDuplicate", f"Duplicate value: {_shown(value)}")
+    return Problem(path, "FieldValueDuplicate", _detailed(f"Duplicate value: {_shown(value)}", detail))
 
 
-def not_found_field(path: Path, value: Any) -> Problem:
+def not_found_field(path: Path, value: Any, detail: str = "") -> Problem:
     """The value names something that is not there."""
-    return Problem(path, "FieldValueNotFound", f"Not found: {_shown(value)}")
+    return Problem(path, "FieldValueNotFound", _detailed(f"Not found: {_shown(value)}", detail))
+
+
+def _detailed(text: str, detail: str) -> str:
+    return f"{text}: {detail}" if detail else text
 
 
 def forbidden_field(path: Path, detail: str) -> Problem:

@@ -9,13 +9,15 @@ from kaa.kinds import checks
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, not_supported, required
 
-__all__ = ["validate_affinity", "validate_node_selector", "validate_spread", "validate_tolerations"]
+__all__ = ["TAINT_EFFECTS", "validate_affinity", "validate_node_selector", "validate_spread", "validate_tolerations"]
 
 Json = dict[str, Any]
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
-TAINT_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+TOLERATION_OPERATORS = ("Equal", "Exists")
+_POSITIVE = "must be greater than zero"
 
 
 def validate_affinity(found: Json, path: Path) -> Iterator[Problem]:
@@ -28,7 +30,8 @@ def validate_affinity(found: Json, path: Path) -> Iterator[Problem]:
         for at, term in enumerate(node.get(PREFERRED) or ()):
             where = (here / PREFERRED)[at]
             yield from _weight(term, where)
-            yield from _node_term(term.get("preference") or {}, where / "preference")
+            # Values that no label can have are allowed here: a wish that never comes true harms nobody.
+            yield from _node_term(term.get("preference") or {}, where / "preference", values=False)
     for kind in ("podAffinity", "podAntiAffinity"):
         pods = found.get(kind)
         if pods is None:
@@ -54,46 +57,60 @@ def validate_node_selector(selector: Json, path: Path) -> Iterator[Problem]:
     if not terms:
         yield required(path / "nodeSelectorTerms", "must have at least one node selector term")
     for at, term in enumerate(terms):
-        yield from _node_term(term, (path / "nodeSelectorTerms")[at])
+        yield from _node_term(term, (path / "nodeSelectorTerms")[at], values=True)
 
 
-def _node_term(term: Json, path: Path) -> Iterator[Problem]:
+def _node_term(term: Json, path: Path, *, values: bool) -> Iterator[Problem]:
     for at, each in enumerate(term.get("matchExpressions") or ()):
-        here = (path / "matchExpressions")[at]
-        operator, values = each.get("operator", ""), each.get("values") or ()
-        if operator in ("In", "NotIn"):
-            if not values:
-                yield required(here / "values", "must be specified when `operator` is 'In' or 'NotIn'")
-        elif operator in ("Exists", "DoesNotExist"):
-            if values:
-                yield forbidden_field(
-                    here / "values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                )
-        elif operator in ("Gt", "Lt"):
-            if len(values) != 1:
-                yield required(here / "values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
-        else:
-            yield invalid(here / "operator", operator, "not a valid selector operator")
-        for wrong in names.qualified_name(each.get("key", "")):
-            yield invalid(here / "key", each.get("key", ""), wrong)
+        yield from _node_requirement(each, (path / "matchExpressions")[at], checked=values)
     for at, each in enumerate(term.get("matchFields") or ()):
         here = (path / "matchFields")[at]
-        if each.get("operator") not in ("In", "NotIn"):
-            yield invalid(here / "operator", each.get("operator", ""), "not a valid selector operator")
-        elif len(each.get("values") or ()) != 1:
+        operator, key, given = each.get("operator", ""), each.get("key", ""), each.get("values") or ()
+        if operator not in ("In", "NotIn"):
+            yield invalid(here / "operator", operator, "not a valid selector operator")
+        elif len(given) != 1:
             yield required(
                 here / "values", "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"
             )
-        if each.get("key") != "metadata.name":
-            yield invalid(here / "key", each.get("key", ""), "not a valid field selector key")
+        if key != "metadata.name":
+            yield invalid(here / "key", key, "not a valid field selector key")
+            continue
+        for place, value in enumerate(given):
+            for wrong in names.dns1123_subdomain(value):
+                yield invalid((here / "values")[place], value, wrong)
+
+
+def _node_requirement(each: Json, here: Path, *, checked: bool) -> Iterator[Problem]:
+    operator, values = each.get("operator", ""), each.get("values") or ()
+    if operator in ("In", "NotIn"):
+        if not values:
+            yield required(here / "values", "must be specified when `operator` is 'In' or 'NotIn'")
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            yield forbidden_field(here / "values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+    elif operator in ("Gt", "Lt"):
+        if len(values) != 1:
+            yield required(here / "values", "must be specified single value when `operator` is 'Lt' or 'Gt'")
+    else:
+        yield invalid(here / "operator", operator, "not a valid selector operator")
+    for wrong in names.qualified_name(each.get("key", "")):
+        yield invalid(here / "key", each.get("key", ""), wrong)
+    if checked:
+        for place, value in enumerate(values):
+            for wrong in names.label_value(value):
+                yield invalid((here / "values")[place], value, wrong)
 
 
 def _pod_term(term: Json, path: Path) -> Iterator[Problem]:
-    yield from checks.label_selector(term.get("labelSelector"), path / "labelSelector")
+    selector = term.get("labelSelector")
+    yield from checks.label_selector(selector, path / "labelSelector")
     yield from checks.label_selector(term.get("namespaceSelector"), path / "namespaceSelector")
-    for at, name in enumerate(term.get("namespaces") or ()):
+    for name in term.get("namespaces") or ():
         for wrong in names.dns1123_label(name):
-            yield invalid((path / "namespaces")[at], name, wrong)
+            yield invalid(path / "namespace", name, wrong)  # the original's path: singular, without an index
+    match, mismatch = term.get("matchLabelKeys") or [], term.get("mismatchLabelKeys") or []
+    if match or mismatch:
+        yield from _label_keys(match, mismatch, selector, path)
     key = term.get("topologyKey", "")
     if not key:
         yield required(path / "topologyKey", "can not be empty")
@@ -101,55 +118,78 @@ def _pod_term(term: Json, path: Path) -> Iterator[Problem]:
         yield invalid(path / "topologyKey", key, wrong)
 
 
+_NO_SELECTOR = "must not be specified when labelSelector is not set"
+
+
+def _label_keys(match: list[str], mismatch: list[str], selector: Json | None, path: Path) -> Iterator[Problem]:
+    """Labels whose value the pod itself brings into the selector."""
+    for field, keys in (("matchLabelKeys", match), ("mismatchLabelKeys", mismatch)):
+        if keys and selector is None:
+            yield forbidden_field(path / field, _NO_SELECTOR)
+            continue
+        for at, key in enumerate(keys):
+            for wrong in names.qualified_name(key):
+                yield invalid((path / field)[at], key, wrong)
+    if selector is not None:
+        # The server has put an expression for each of matchLabelKeys into the selector: another one was there before.
+        selected = set(selector.get("matchLabels") or ())
+        for each in selector.get("matchExpressions") or ():
+            key = each.get("key", "")
+            if key in match and key in selected:
+                yield invalid(path[match.index(key)], key, "exists in both matchLabelKeys and labelSelector")
+            selected.add(key)
+    for at, key in enumerate(match):
+        if key in mismatch:
+            yield invalid((path / "matchLabelKeys")[at], key, "exists in both matchLabelKeys and mismatchLabelKeys")
+
+
 def validate_tolerations(tolerations: list[Json], path: Path) -> Iterator[Problem]:
     """Which taints a pod bears."""
     for at, each in enumerate(tolerations):
-        here = path[at]
         key, operator, effect = each.get("key", ""), each.get("operator", ""), each.get("effect", "")
+        value = each.get("value", "")
         if key:
             for wrong in names.qualified_name(key):
-                yield invalid(here / "key", key, wrong)
+                yield invalid(path[at] / "key", key, wrong)
         elif operator != "Exists":
             yield invalid(
-                here / "operator",
+                path[at] / "operator",
                 operator,
                 'operator must be Exists when `key` is empty, which means "match all values and all keys"',
             )
-        if each.get("tolerationSeconds") is not None and effect != "NoExecute":
-            yield invalid(here / "effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set")
-        if operator in ("", "Equal"):
-            for wrong in names.label_value(each.get("value", "")):
-                yield invalid(here / "operator", each.get("value", ""), wrong)
-        elif operator == "Exists":
-            if each.get("value"):
-                yield invalid(here / "operator", each, "value must be empty when `operator` is 'Exists'")
+        if effect != "NoExecute" and each.get("tolerationSeconds") is not None:
+            yield invalid(path[at] / "effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set")
+        if operator == "Exists":
+            if value:
+                yield invalid(path[at] / "operator", value, "value must be empty when `operator` is 'Exists'")
+        elif operator in ("", "Equal"):
+            wrongs = names.label_value(value)
+            if wrongs:
+                yield invalid(path[at] / "operator", value, ";".join(wrongs))
         else:
-            yield not_supported(here / "operator", operator, ("Equal", "Exists"))
+            yield not_supported(path[at] / "operator", operator, TOLERATION_OPERATORS)
         if effect and effect not in TAINT_EFFECTS:
-            yield not_supported(here / "effect", effect, TAINT_EFFECTS)
+            yield not_supported(path[at] / "effect", effect, TAINT_EFFECTS)
 
 
 def validate_spread(constraints: list[Json], path: Path) -> Iterator[Problem]:
     """How evenly pods stand over domains."""
-    seen: set[tuple[str, str]] = set()
+    kinds = [(each.get("topologyKey", ""), each.get("whenUnsatisfiable", "")) for each in constraints]
     for at, each in enumerate(constraints):
         here = path[at]
         skew, domains = each.get("maxSkew", 0), each.get("minDomains")
-        unsatisfiable, key = each.get("whenUnsatisfiable", ""), each.get("topologyKey", "")
+        key, unsatisfiable = kinds[at]
         if skew <= 0:
-            yield invalid(here / "maxSkew", skew, "must be greater than zero")
+            yield invalid(here / "maxSkew", skew, _POSITIVE)
         if not key:
             yield required(here / "topologyKey", "can not be empty")
-        for wrong in names.qualified_name(key) if key else ():
-            yield invalid(here / "topologyKey", key, wrong)
         if unsatisfiable not in ("DoNotSchedule", "ScheduleAnyway"):
             yield not_supported(here / "whenUnsatisfiable", unsatisfiable, ("DoNotSchedule", "ScheduleAnyway"))
-        if (key, unsatisfiable) in seen:
+        if kinds[at] in kinds[at + 1 :]:
             yield duplicate(here / "{topologyKey, whenUnsatisfiable}", f"{{{key}, {unsatisfiable}}}")
-        seen.add((key, unsatisfiable))
         if domains is not None:
             if domains <= 0:
-                yield invalid(here / "minDomains", domains, "must be greater than zero")
+                yield invalid(here / "minDomains", domains, _POSITIVE)
             if unsatisfiable != "DoNotSchedule":
                 yield invalid(
                     here / "minDomains",
@@ -157,5 +197,24 @@ def validate_spread(constraints: list[Json], path: Path) -> Iterator[Problem]:
                     f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {unsatisfiable}",
                 )
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
-            yield from checks.one_of(each, field, ("Honor", "Ignore"), here)
-        yield from checks.label_selector(each.get("labelSelector"), here / "labelSelector")
+            policy = each.get(field)
+            if policy is not None and policy not in ("Honor", "Ignore"):
+                yield not_supported(here / field, policy, ("Honor", "Ignore"))
+        selector = each.get("labelSelector")
+        if each.get("matchLabelKeys"):
+            yield from _spread_keys(each["matchLabelKeys"], selector, here / "matchLabelKeys")
+        yield from checks.label_selector(selector, here / "labelSelector")
+
+
+def _spread_keys(keys: list[str], selector: Json | None, path: Path) -> Iterator[Problem]:
+    selected: set[str] = set()
+    if selector is None:
+        yield forbidden_field(path, _NO_SELECTOR)
+    else:
+        selected.update(selector.get("matchLabels") or ())
+        selected.update(each.get("key", "") for each in selector.get("matchExpressions") or ())
+    for at, key in enumerate(keys):
+        for wrong in names.qualified_name(key):
+            yield invalid(path[at], key, wrong)
+        if key in selected:
+            yield invalid(path[at], key, "exists in both matchLabelKeys and labelSelector")

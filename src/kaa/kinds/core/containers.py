@@ -1,14 +1,17 @@
-"""What is validated of containers: names, images, ports, environment, mounts, probes, resources."""
+"""What is validated of containers: what all share, and what regular, init and ephemeral ones may have."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from kaa.kinds import checks
 from kaa.kinds.core.environment import validate_env, validate_env_from
-from kaa.kinds.core.probes import LIFECYCLE_HANDLERS, validate_handler, validate_probe
-from kaa.meta import names, quantity
+from kaa.kinds.core.mounts import validate_devices, validate_mounts
+from kaa.kinds.core.probes import validate_lifecycle, validate_probe
+from kaa.kinds.core.resources import validate_resources
+from kaa.kinds.core.security import validate_container_security
+from kaa.meta import names
 from kaa.meta.problems import (
     Path,
     Problem,
@@ -18,319 +21,262 @@ from kaa.meta.problems import (
     not_found_field,
     not_supported,
     required,
+    too_many,
 )
 
-__all__ = ["validate_containers", "validate_ephemeral", "validate_resources"]
+__all__ = ["Around", "validate_containers", "validate_ephemeral", "validate_init"]
 
 Json = dict[str, Any]
 
-PROTOCOLS = ("SCTP", "TCP", "UDP")
-PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-STANDARD_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
+PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
+PULL_POLICIES = frozenset({"Always", "IfNotPresent", "Never"})
+MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+RESTART_POLICIES = ("Always", "Never", "OnFailure")
+RULES_MAX = 20
+EXIT_CODES_MAX = 255
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
-def validate_containers(
-    containers: list[Json], path: Path, volumes: Mapping[str, Json], *, init: bool, taken: set[str], host_network: bool
-) -> Iterator[Problem]:
-    """Containers or init containers. Names found are added to `taken`: they are unique across both."""
+@dataclass(frozen=True)
+class Around:
+    """What of its pod a container is judged by."""
+
+    #: The pod's sound volumes, by name.
+    volumes: Mapping[str, Json]
+    #: The names the pod gives its claims on devices.
+    claims: Iterable[str]
+    #: The pod's grace period; None where it has none, or a wrong one.
+    grace: int | None
+    restart_policy: str
+    #: The pod has the node's users.
+    host_users: bool
+
+
+def validate_containers(containers: list[Json], path: Path, pod: Around) -> Iterator[Problem]:
+    """Regular containers. Names and host ports are unique across them."""
     if not containers:
-        if not init:
-            yield required(path)
+        yield required(path)
         return
-    host_ports: set[str] = set()
+    taken: set[str] = set()
+    ports = False
+    for at, container in enumerate(containers):
+        yield from _common(container, path[at], pod)
+        name = container.get("name", "")
+        if name in taken:
+            yield duplicate(path[at] / "name", name)
+        taken.add(name)
+        yield from _living(container, path[at], pod)
+        yield from _restart(container, path[at])
+        ports = ports or "ports" in container
+    if ports:
+        yield from _host_ports(containers, path)
+
+
+_NOT_INIT = "may not be set for init containers without restartPolicy=Always"
+
+
+def validate_init(containers: list[Json], path: Path, pod: Around, taken: set[str]) -> Iterator[Problem]:
+    """Init containers, of which those that restart always live beside the regular ones. `taken`: names in use."""
     for at, container in enumerate(containers):
         here = path[at]
-        yield from _common(container, here, volumes, taken)
-        sidecar = init and container.get("restartPolicy") == "Always"
-        policy = container.get("restartPolicy")
-        if policy and policy not in ("Always", "Never", "OnFailure"):
-            yield not_supported(here / "restartPolicy", policy, ("Always", "Never", "OnFailure"))
-        for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-            probe = container.get(name)
-            if probe is None:
-                continue
-            if init and not sidecar:
-                yield forbidden_field(here / name, "may not be set for init containers without restartPolicy=Always")
-            else:
-                yield from validate_probe(
-                    probe, here / name, once=name != "readinessProbe", readiness=name == "readinessProbe"
-                )
-        lifecycle = container.get("lifecycle")
-        if lifecycle:
-            if init and not sidecar:
-                yield forbidden_field(
-                    here / "lifecycle", "may not be set for init containers without restartPolicy=Always"
-                )
-            else:
-                for name in ("postStart", "preStop"):
-                    if lifecycle.get(name) is not None:
-                        yield from validate_handler(lifecycle[name], here / "lifecycle" / name, LIFECYCLE_HANDLERS)
-        for place, port in enumerate(container.get("ports") or ()):
-            number = port.get("hostPort")
-            if not number:
-                continue
-            where = (here / "ports")[place]
-            key = f"{port.get('protocol', '')}/{port.get('hostIP', '')}/{number}"
-            if key in host_ports and not init:
-                yield duplicate(where / "hostPort", key)
-            host_ports.add(key)
-            if host_network and number != port.get("containerPort"):
-                yield invalid(
-                    where / "containerPort",
-                    port.get("containerPort"),
-                    "must match `hostPort` when `hostNetwork` is true",
-                )
+        yield from _common(container, here, pod)
+        yield from _restart(container, here)
+        name = container.get("name", "")
+        if name in taken:
+            yield duplicate(here / "name", name)
+        elif name:
+            taken.add(name)
+        # They run one after the other, so each is judged by itself; its path is that of the first (as the original's).
+        yield from _host_ports([container], path)
+        if container.get("restartPolicy") == "Always":
+            yield from _living(container, here, pod)
+        else:
+            for field in ("lifecycle", *_PROBES):
+                if container.get(field) is not None:
+                    yield forbidden_field(here / field, _NOT_INIT)
 
 
-_EPHEMERAL_FORBIDDEN = ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resizePolicy")
+#: What an ephemeral container may not have, in the order of the original's fields.
+_NOT_EPHEMERAL = (
+    "ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules", *_PROBES, "lifecycle",
+)  # fmt: skip
+_EPHEMERAL = "cannot be set for an Ephemeral Container"
 
 
-def validate_ephemeral(
-    containers: list[Json], path: Path, volumes: Mapping[str, Json], *, taken: set[str], others: Iterable[str]
-) -> Iterator[Problem]:
-    """Ephemeral containers: no ports, probes, lifecycle nor resources."""
-    known = set(others)
+def validate_ephemeral(containers: list[Json], path: Path, pod: Around, others: set[str]) -> Iterator[Problem]:
+    """Ephemeral containers: no ports, probes, lifecycle nor resources. `others`: names of the other containers."""
+    taken = set(others)
     for at, container in enumerate(containers):
         here = path[at]
-        yield from _common(container, here, volumes, taken)
-        for name in _EPHEMERAL_FORBIDDEN:
-            if container.get(name):
-                yield forbidden_field(here / name, "cannot be set for an Ephemeral Container")
-        if any(container.get("resources", {}).values()):
-            yield forbidden_field(here / "resources", "cannot be set for an Ephemeral Container")
-        target = container.get("targetContainerName")
-        if target and target not in known:
+        yield from _common(container, here, pod)
+        yield from image_spaces(container, here)
+        name, target = container.get("name", ""), container.get("targetContainerName")
+        if name in taken:
+            yield duplicate(here / "name", name)
+        taken.add(name)
+        if target and target not in others:
             yield not_found_field(here / "targetContainerName", target)
+        for field in _NOT_EPHEMERAL:
+            if container.get(field):
+                yield forbidden_field(here / field, _EPHEMERAL)
+        for place, mount in enumerate(container.get("volumeMounts") or ()):
+            for field in ("subPath", "subPathExpr"):
+                if mount.get(field):
+                    yield forbidden_field((here / "volumeMounts")[place] / field, _EPHEMERAL)
 
 
-def _common(container: Json, here: Path, volumes: Mapping[str, Json], taken: set[str]) -> Iterator[Problem]:
-    name = container.get("name", "")
+def image_spaces(container: Json, path: Path) -> Iterator[Problem]:
+    """The image of a pod's container, which no template fills in any more."""
+    image = container.get("image", "")
+    if image.strip() != image:
+        yield invalid(path / "image", image, "must not have leading or trailing whitespace")
+
+
+def _common(container: Json, here: Path, pod: Around) -> Iterator[Problem]:
+    get = container.get
+    name = get("name")
     if not name:
         yield required(here / "name")
     else:
         for wrong in names.dns1123_label(name):
             yield invalid(here / "name", name, wrong)
-        if name in taken:
-            yield duplicate(here / "name", name)
-        taken.add(name)
-    image = container.get("image", "")
-    if not image:
+    if not get("image"):
         yield required(here / "image")
-    elif image != image.strip():
-        yield invalid(here / "image", image, "must not have leading or trailing whitespace")
-    yield from checks.one_of(
-        container, "terminationMessagePolicy", ("FallbackToLogsOnError", "File"), here, needed=True
-    )
-    ports = container.get("ports")
+    policy = get("terminationMessagePolicy")
+    if policy not in MESSAGE_POLICIES:
+        yield _needed(policy, MESSAGE_POLICIES, here / "terminationMessagePolicy")
+    ports = get("ports")
     if ports:
         yield from _ports(ports, here / "ports")
-    variables = container.get("env")
+    variables = get("env")
     if variables:
         yield from validate_env(variables, here / "env")
-    sources = container.get("envFrom")
+    sources = get("envFrom")
     if sources:
         yield from validate_env_from(sources, here / "envFrom")
-    mounts = container.get("volumeMounts")
+    mounts = get("volumeMounts")
     if mounts:
-        yield from _mounts(mounts, here / "volumeMounts", volumes)
-    devices = container.get("volumeDevices")
+        yield from validate_mounts(mounts, here / "volumeMounts", pod.volumes, container)
+    devices = get("volumeDevices")
     if devices:
-        yield from _devices(devices, here / "volumeDevices", volumes, mounts or ())
-    yield from checks.one_of(container, "imagePullPolicy", PULL_POLICIES, here, needed=True)
-    resources = container.get("resources")
+        yield from validate_devices(devices, here / "volumeDevices", pod.volumes, mounts or [])
+    pull = get("imagePullPolicy")
+    if pull not in PULL_POLICIES:
+        yield _needed(pull, PULL_POLICIES, here / "imagePullPolicy")
+    resources = get("resources")
     if resources:
-        yield from validate_resources(resources, here / "resources")
-    for at, policy in enumerate(container.get("resizePolicy") or ()):
-        where = (here / "resizePolicy")[at]
-        yield from checks.one_of(policy, "resourceName", ("cpu", "memory"), where, needed=True)
-        yield from checks.one_of(policy, "restartPolicy", ("NotRequired", "RestartContainer"), where, needed=True)
-    context = container.get("securityContext")
+        yield from validate_resources(resources, here / "resources", pod.claims)
+    resizes = get("resizePolicy")
+    if resizes:
+        yield from _resizes(resizes, here / "resizePolicy", pod.restart_policy)
+    context = get("securityContext")
     if context:
-        yield from _security(context, here / "securityContext")
+        yield from validate_container_security(context, here / "securityContext", host_users=pod.host_users)
+
+
+def _needed(value: str | None, allowed: Iterable[str], path: Path) -> Problem:
+    return not_supported(path, value, allowed) if value else required(path)
+
+
+def _living(container: Json, here: Path, pod: Around) -> Iterator[Problem]:
+    """What containers that stay may have."""
+    lifecycle = container.get("lifecycle")
+    if lifecycle:
+        yield from validate_lifecycle(lifecycle, here / "lifecycle", pod.grace)
+    for name in _PROBES:
+        probe = container.get(name)
+        if probe is not None:
+            yield from validate_probe(probe, here / name, readiness=name == "readinessProbe")
+
+
+def _restart(container: Json, here: Path) -> Iterator[Problem]:
+    """A container's own restart policy, and rules for exit codes beyond it."""
+    policy, rules = container.get("restartPolicy"), container.get("restartPolicyRules")
+    if policy is not None and policy not in RESTART_POLICIES:
+        yield not_supported(here / "restartPolicy", policy, RESTART_POLICIES)
+    if not rules:
+        return
+    if policy is None:
+        yield required(here / "restartPolicy", "must specify restartPolicy when restart rules are used")
+    if len(rules) > RULES_MAX:
+        yield too_many(here / "restartPolicyRules", len(rules), RULES_MAX)
+    for at, rule in enumerate(rules):
+        where = (here / "restartPolicyRules")[at]
+        action, codes = rule.get("action", ""), rule.get("exitCodes")
+        if action not in ("Restart", "RestartAllContainers"):
+            yield not_supported(where / "action", action, ("Restart", "RestartAllContainers"))
+        if codes is None:
+            yield required(where / "exitCodes", "must be specified")
+            continue
+        operator, values = codes.get("operator", ""), codes.get("values") or []
+        if operator not in ("In", "NotIn"):
+            yield not_supported(where / "exitCodes" / "operator", operator, ("In", "NotIn"))
+        if len(values) > EXIT_CODES_MAX:
+            yield too_many(where / "exitCodes" / "values", len(values), EXIT_CODES_MAX)
 
 
 def _ports(ports: list[Json], path: Path) -> Iterator[Problem]:
     seen: set[str] = set()
     for at, port in enumerate(ports):
-        here = path[at]
         name = port.get("name")
         if name:
             wrongs = names.port_name(name)
             for wrong in wrongs:
-                yield invalid(here / "name", name, wrong)
+                yield invalid(path[at] / "name", name, wrong)
             if not wrongs:
                 if name in seen:
-                    yield duplicate(here / "name", name)
+                    yield duplicate(path[at] / "name", name)
                 seen.add(name)
         number = port.get("containerPort", 0)
         if number == 0:
-            yield required(here / "containerPort")
-        else:
-            for wrong in names.port_number(number):
-                yield invalid(here / "containerPort", number, wrong)
-        if port.get("hostPort"):
-            for wrong in names.port_number(port["hostPort"]):
-                yield invalid(here / "hostPort", port["hostPort"], wrong)
-        yield from checks.one_of(port, "protocol", PROTOCOLS, here, needed=True)
+            yield required(path[at] / "containerPort")
+        elif not 0 < number < 65536:
+            yield invalid(path[at] / "containerPort", number, names.port_number(number)[0])
+        host = port.get("hostPort", 0)
+        if not 0 <= host < 65536:
+            yield invalid(path[at] / "hostPort", host, names.port_number(host)[0])
+        protocol = port.get("protocol")
+        if protocol not in PROTOCOLS:
+            yield _needed(protocol, PROTOCOLS, path[at] / "protocol")
 
 
-def _mounts(mounts: list[Json], path: Path, volumes: Mapping[str, Json]) -> Iterator[Problem]:
-    points: set[str] = set()
-    for at, mount in enumerate(mounts):
-        here = path[at]
-        name = mount.get("name", "")
-        if not name:
-            yield required(here / "name")
-        elif name not in volumes:
-            yield not_found_field(here / "name", name)
-        point = mount.get("mountPath", "")
-        if not point:
-            yield required(here / "mountPath")
-        if point in points:
-            yield invalid(here / "mountPath", point, "must be unique")
-        points.add(point)
-        for field in ("subPath", "subPathExpr"):
-            if mount.get(field):
-                yield from local_path(mount[field], here / field)
-        if mount.get("subPath") and mount.get("subPathExpr"):
-            yield invalid(here / "subPathExpr", mount["subPathExpr"], "subPathExpr and subPath are mutually exclusive")
-        yield from checks.one_of(mount, "mountPropagation", ("Bidirectional", "HostToContainer", "None"), here)
-        recursive = mount.get("recursiveReadOnly")
-        if recursive is not None:
-            if recursive not in ("Disabled", "Enabled", "IfPossible"):
-                yield not_supported(here / "recursiveReadOnly", recursive, ("Disabled", "Enabled", "IfPossible"))
-            elif recursive != "Disabled" and not mount.get("readOnly"):
-                yield forbidden_field(here / "recursiveReadOnly", "may only be specified when readOnly is true")
+def _host_ports(containers: list[Json], path: Path) -> Iterator[Problem]:
+    taken: set[str] = set()
+    for at, container in enumerate(containers):
+        for place, port in enumerate(container.get("ports") or ()):
+            number = port.get("hostPort")
+            if number:
+                key = f"{port.get('protocol', '')}/{port.get('hostIP', '')}/{number}"
+                if key in taken:
+                    yield duplicate((path[at] / "ports")[place] / "hostPort", key)
+                taken.add(key)
 
 
-def local_path(value: str, path: Path) -> Iterator[Problem]:
-    """A path that stays below where it starts."""
-    if value.startswith("/"):
-        yield invalid(path, value, "must be a relative path")
-    if ".." in value.split("/"):
-        yield invalid(path, value, "must not contain '..'")
+_RESIZES = ("NotRequired", "RestartContainer")
 
 
-def _devices(devices: list[Json], path: Path, volumes: Mapping[str, Json], mounts: Iterable[Json]) -> Iterator[Problem]:
-    mounted = {mount.get("name") for mount in mounts}
+def _resizes(policies: list[Json], path: Path, restart_policy: str) -> Iterator[Problem]:
     seen: set[str] = set()
-    for at, device in enumerate(devices):
-        here = path[at]
-        name, point = device.get("name", ""), device.get("devicePath", "")
-        if not name:
-            yield required(here / "name")
-        elif name not in volumes:
-            yield not_found_field(here / "name", name)
-        elif not {"persistentVolumeClaim", "ephemeral"} & volumes[name].keys():
-            yield invalid(
-                here / "name",
-                name,
-                "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode",
-            )
-        if not point:
-            yield required(here / "devicePath")
-        if point in seen:
-            yield invalid(here / "devicePath", point, "must be unique")
-        seen.add(point)
-        if name in mounted:
-            yield invalid(here / "name", name, "must not already exist in volumeMounts")
+    for at, each in enumerate(policies):
+        resource, policy = each.get("resourceName", ""), each.get("restartPolicy", "")
+        if resource in seen:
+            yield duplicate(path[at], resource)
+        seen.add(resource)
+        for value, allowed in ((resource, ("cpu", "memory")), (policy, _RESIZES)):
+            if value not in allowed:
+                yield _needed(value, allowed, path)
+        if restart_policy == "Never" and policy != "NotRequired":
+            yield invalid(path, policy, "must be 'NotRequired' when `restartPolicy` is 'Never'")
 
 
-def _security(context: Json, path: Path) -> Iterator[Problem]:
-    for name in ("runAsUser", "runAsGroup"):
-        value = context.get(name)
-        if value is not None and not 0 <= value <= 0x7FFFFFFF:
-            yield invalid(path / name, value, "must be between 0 and 2147483647, inclusive")
-    yield from checks.one_of(context, "procMount", ("Default", "Unmasked"), path)
-    if context.get("allowPrivilegeEscalation") is False:
-        if context.get("privileged"):
-            yield invalid(path, context, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true")
-        for each in (context.get("capabilities") or {}).get("add") or ():
-            if each == "CAP_SYS_ADMIN":
+def host_network_ports(containers: list[Json], path: Path, *, pod: bool) -> Iterator[Problem]:
+    """On the node's network a container's ports are the node's. A template may leave the second number open."""
+    for at, container in enumerate(containers):
+        for place, port in enumerate(container.get("ports") or ()):
+            host = port.get("hostPort", 0)
+            if (pod or host) and host != port.get("containerPort", 0):
                 yield invalid(
-                    path, context, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
+                    (path[at] / "ports")[place] / "hostPort",
+                    host,
+                    "must match `containerPort` when `hostNetwork` is true",
                 )
-    yield from validate_profiles(context, path)
-
-
-def validate_profiles(context: Json, path: Path) -> Iterator[Problem]:
-    """Seccomp and AppArmor profiles."""
-    for field in ("seccompProfile", "appArmorProfile"):
-        profile = context.get(field)
-        if profile is None:
-            continue
-        kind = profile.get("type", "")
-        if not kind:
-            yield required(path / field / "type")
-        elif kind not in ("Localhost", "RuntimeDefault", "Unconfined"):
-            yield not_supported(path / field / "type", kind, ("Localhost", "RuntimeDefault", "Unconfined"))
-        local = profile.get("localhostProfile")
-        if kind == "Localhost" and not local:
-            yield required(
-                path / field / "localhostProfile",
-                "must be set when seccomp type is Localhost"
-                if field == "seccompProfile"
-                else "must be set when AppArmor type is Localhost",
-            )
-        elif kind != "Localhost" and local is not None:
-            yield invalid(
-                path / field / "localhostProfile",
-                local,
-                "can only be set when seccomp type is Localhost"
-                if field == "seccompProfile"
-                else "can only be set when AppArmor type is Localhost",
-            )
-
-
-def is_overcommittable(name: str) -> bool:
-    """Whether a request may be below its limit: extended resources and huge pages are whole or nothing."""
-    return "/" not in name.replace("kubernetes.io/", "") and not name.startswith("hugepages-")
-
-
-def validate_resources(resources: Json, path: Path) -> Iterator[Problem]:
-    """Requests and limits of a container: known names, no negatives, requests within limits."""
-    limits: Mapping[str, str] = resources.get("limits") or {}
-    requests: Mapping[str, str] = resources.get("requests") or {}
-    for kind, amounts in (("limits", limits), ("requests", requests)):
-        for name, amount in amounts.items():
-            where = (path / kind)[name]
-            if name not in STANDARD_RESOURCES:
-                yield from resource_name(name, where)
-            parsed = quantity.parse(amount)
-            if parsed.nano < 0:
-                yield invalid(where, amount, "must be greater than or equal to 0")
-            elif name not in STANDARD_RESOURCES and parsed.nano % quantity.NANO:
-                yield invalid(where, amount, "must be an integer")
-    for name, amount in requests.items():
-        limit = limits.get(name)
-        if limit is None:
-            if not is_overcommittable(name):
-                yield required(path / "limits", "Limit must be set for non overcommitable resources")
-            continue
-        if amount == limit:
-            continue
-        if not is_overcommittable(name):
-            yield invalid(path / "requests", amount, f"must be equal to {name} limit of {limit}")
-        elif quantity.parse(amount) > quantity.parse(limit):
-            yield invalid(path / "requests", amount, f"must be less than or equal to {name} limit of {limit}")
-    claims: set[tuple[str, str]] = set()
-    for at, claim in enumerate(resources.get("claims") or ()):
-        here = (path / "claims")[at]
-        if not claim.get("name"):
-            yield required(here / "name")
-        key = (claim.get("name", ""), claim.get("request", ""))
-        if key in claims:
-            yield duplicate(here, claim)
-        claims.add(key)
-
-
-def resource_name(name: str, path: Path) -> Iterator[Problem]:
-    """A resource a container may ask for: standard, huge pages, or one with a domain."""
-    wrongs = names.qualified_name(name)
-    for wrong in wrongs:
-        yield invalid(path, name, wrong)
-    if wrongs:
-        return
-    if "/" not in name and not name.startswith("hugepages-"):
-        yield invalid(path, name, "must be a standard resource type or fully qualified")
-        yield invalid(path, name, "must be a standard resource for containers")

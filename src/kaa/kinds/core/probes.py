@@ -7,58 +7,79 @@ from typing import Any
 
 from kaa.kinds import checks
 from kaa.meta import names
-from kaa.meta.problems import Path, Problem, forbidden_field, invalid, required
+from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
 
-__all__ = ["LIFECYCLE_HANDLERS", "validate_handler", "validate_probe"]
+__all__ = ["LIFECYCLE_HANDLERS", "validate_handler", "validate_lifecycle", "validate_probe"]
 
 Json = dict[str, Any]
 
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 LIFECYCLE_HANDLERS = ("exec", "httpGet", "tcpSocket", "sleep")
+_TIMINGS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 
 
-def validate_probe(probe: Json, path: Path, *, once: bool, readiness: bool) -> Iterator[Problem]:
+def validate_probe(probe: Json, path: Path, *, readiness: bool) -> Iterator[Problem]:
+    """How a container is asked, how often, and how many answers count. Only readiness may want several successes."""
     yield from validate_handler(probe, path, HANDLERS)
-    for name in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"):
-        yield from checks.non_negative(probe, name, path)
+    for name in _TIMINGS:
+        if probe.get(name, 0) < 0:
+            yield invalid(path / name, probe[name], checks.NON_NEGATIVE)
     grace = probe.get("terminationGracePeriodSeconds")
-    if grace is not None:
-        if readiness:
+    if grace is not None and grace <= 0:
+        yield invalid(path / "terminationGracePeriodSeconds", grace, "must be greater than 0")
+    if readiness:
+        if grace is not None:
             yield invalid(path / "terminationGracePeriodSeconds", grace, "must not be set for readinessProbes")
-        elif grace <= 0:
-            yield invalid(path / "terminationGracePeriodSeconds", grace, "must be greater than 0")
-    if once and probe.get("successThreshold", 1) != 1:
-        yield invalid(path / "successThreshold", probe["successThreshold"], "must be 1")
+    elif probe.get("successThreshold", 0) != 1:
+        yield invalid(path / "successThreshold", probe.get("successThreshold", 0), "must be 1")
 
 
-def validate_handler(handler: Json, path: Path, kinds: tuple[str, ...]) -> Iterator[Problem]:
-    given = 0
+def validate_lifecycle(lifecycle: Json, path: Path, grace: int | None) -> Iterator[Problem]:
+    """What is done after a container started and before it is stopped."""
+    for name in ("postStart", "preStop"):
+        if lifecycle.get(name) is not None:
+            yield from validate_handler(lifecycle[name], path / name, LIFECYCLE_HANDLERS, grace)
+
+
+def validate_handler(handler: Json, path: Path, kinds: tuple[str, ...], grace: int | None = None) -> Iterator[Problem]:
+    """Exactly one way. `grace` is the pod's grace period: a sleep may not outlast it."""
+    given = False
     for kind in kinds:
-        found = handler.get(kind)
-        if found is None:
+        if kind not in handler:
             continue
         if given:
             yield forbidden_field(path / kind, "may not specify more than 1 handler type")
             continue
-        given += 1
-        if kind == "exec":
+        given = True
+        found = handler[kind]
+        if kind == "httpGet":
+            yield from _http(found, path / kind)
+        elif kind == "exec":
             if not found.get("command"):
-                yield required(path / "exec" / "command")
-        elif kind == "httpGet":
-            if not found.get("path"):
-                yield required(path / "httpGet" / "path")
-            yield from checks.port_name_or_number(found.get("port", 0), path / "httpGet" / "port")
-            yield from checks.one_of(found, "scheme", ("HTTP", "HTTPS"), path / "httpGet", needed=True)
-            for at, header in enumerate(found.get("httpHeaders") or ()):
-                for wrong in names.http_header_name(header.get("name", "")):
-                    where = (path / "httpGet" / "httpHeaders")[at]
-                    yield invalid(where / "name", header.get("name", ""), wrong)
-        elif kind == "tcpSocket":
-            yield from checks.port_name_or_number(found.get("port", 0), path / "tcpSocket" / "port")
-        elif kind == "grpc":
-            for wrong in names.port_number(found.get("port", 0)):
-                yield invalid(path / "grpc" / "port", found.get("port", 0), wrong)
-        elif kind == "sleep" and found.get("seconds", 0) < 0:
-            yield invalid(path / "sleep" / "seconds", found.get("seconds"), "must be greater than or equal to 0")
+                yield required(path / kind / "command")
+        elif kind == "sleep":
+            seconds = found.get("seconds", 0)
+            if grace is not None and not 0 <= seconds <= grace:
+                yield invalid(
+                    path / kind,
+                    seconds,
+                    f"must be non-negative and less than terminationGracePeriodSeconds ({grace})",
+                )
+        else:
+            yield from checks.port_name_or_number(found.get("port", 0), path / kind / "port")
     if not given:
         yield required(path, "must specify a handler type")
+
+
+def _http(found: Json, path: Path) -> Iterator[Problem]:
+    if not found.get("path"):
+        yield required(path / "path")
+    port = found.get("port", 0)
+    for wrong in names.port_name(port) if type(port) is str else names.port_number(port):
+        yield invalid(path / "port", port, wrong)
+    scheme = found.get("scheme", "")
+    if scheme not in ("HTTP", "HTTPS"):
+        yield not_supported(path / "scheme", scheme, ("HTTP", "HTTPS"))
+    for header in found.get("httpHeaders") or ():
+        for wrong in names.http_header_name(header.get("name", "")):
+            yield invalid(path / "httpHeaders", header.get("name", ""), wrong)

@@ -1,66 +1,103 @@
-"""What is validated of the volumes of a pod."""
+"""What is validated of the volumes of a pod: a name each, one source each, and the sources of today.
+
+Sources of cloud disks and network file systems of old have a module of their own (`oldvolumes`), projected ones too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kaa.kinds import checks
-from kaa.kinds.core.containers import local_path
-from kaa.kinds.core.environment import VOLUME_FIELD_PATHS, validate_field_ref
+from kaa.kinds.core.oldvolumes import OLD_SOURCES, driver_name
+from kaa.kinds.core.paths import no_backsteps
+from kaa.kinds.core.projected import key_paths, mode_problem, validate_downward_file, validate_projected
+from kaa.kinds.metadata import annotation_sizes, labels
 from kaa.meta import names, quantity
-from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, required
+from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, not_supported, required
 
 __all__ = ["validate_volumes"]
 
 Json = dict[str, Any]
+Check = Callable[[Json, Path], Iterator[Problem]]
 
 HOST_PATH_TYPES = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
 )  # fmt: skip
 
 
-def validate_volumes(volumes: list[Json], path: Path) -> Iterator[Problem]:
-    """Names, one source each, and the sources."""
-    seen: set[str] = set()
+def validate_volumes(volumes: list[Json], path: Path, *, pod: str | None, sound: dict[str, Json]) -> Iterator[Problem]:
+    """Volumes without problems are put into `sound`, by name: only these can be mounted.
+
+    `pod` is the pod's name, "" where it has none yet, and None in a template.
+    """
+    made: set[str] = set()
+    if pod:
+        made = {f"{pod}-{volume.get('name', '')}" for volume in volumes if "ephemeral" in volume}
     for at, volume in enumerate(volumes):
-        here = path[at]
-        sources = [name for name, value in volume.items() if name != "name" and value is not None]
-        if not sources:
-            yield required(here, "must specify a volume type")
-        for extra in sources[1:]:
-            yield forbidden_field(here / extra, "may not specify more than 1 volume type")
-        for kind in sources[:1]:
-            check = _SOURCES.get(kind)
-            if check is not None:
-                yield from check(volume[kind], here / kind)
         name = volume.get("name", "")
-        if not name:
-            yield required(here / "name")
-        else:
-            for wrong in names.dns1123_label(name):
-                yield invalid(here / "name", name, wrong)
-            if name in seen:
-                yield duplicate(here / "name", name)
-            seen.add(name)
+        wrong = False
+        for problem in _volume(volume, name, path[at], pod):
+            wrong = True
+            yield problem
+        if name in sound:
+            wrong = True
+            yield duplicate(path[at] / "name", name)
+        if not wrong:
+            sound[name] = volume
+        if made:
+            claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+            if claim in made:
+                yield invalid(
+                    path[at] / "persistentVolumeClaim" / "claimName",
+                    claim,
+                    "must not reference a PVC that gets created for an ephemeral volume",
+                )
 
 
-def _mode(source: Json, field: str, path: Path) -> Iterator[Problem]:
-    mode = source.get(field)
-    if mode is not None and not 0 <= mode <= 0o777:
-        yield invalid(path / field, mode, "must be a number between 0 and 0777 (octal), both inclusive")
+def _volume(volume: Json, name: str, path: Path, pod: str | None) -> Iterator[Problem]:
+    if len(volume) == 2 and name:
+        for kind in volume:
+            if kind != "name":
+                yield from _source(kind, volume[kind], name, path, pod)
+    else:
+        first = ""
+        for kind in _SOURCES:  # in this order the original looks, whatever the order in the manifest
+            if kind not in volume:
+                continue
+            if not first:
+                first = kind
+                yield from _source(kind, volume[kind], name, path, pod)
+            elif kind != "emptyDir":
+                yield forbidden_field(path / _SPELLED.get(kind, kind), "may not specify more than 1 volume type")
+        if not first:
+            yield required(path, "must specify a volume type")
+    if not name:
+        yield required(path / "name")
+    else:
+        for wrong in names.dns1123_label(name):
+            yield invalid(path / "name", name, wrong)
 
 
-def _items(source: Json, path: Path) -> Iterator[Problem]:
-    for at, item in enumerate(source.get("items") or ()):
-        here = (path / "items")[at]
-        if not item.get("key"):
-            yield required(here / "key")
-        if not item.get("path"):
-            yield required(here / "path")
-        else:
-            yield from local_path(item["path"], here / "path")
-        yield from _mode(item, "mode", here)
+#: Where the original's paths differ from the field's name.
+_SPELLED = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
+_PATHS = {"gcePersistentDisk": "persistentDisk"}
+
+
+def _source(kind: str, source: Json, name: str, path: Path, pod: str | None) -> Iterator[Problem]:
+    yield from _SOURCES[kind](source, path / _PATHS.get(kind, kind))
+    if kind == "iscsi" and "initiatorName" in source and len(f"{name}:{source.get('targetPortal', '')}") > 64:
+        yield invalid(
+            path / "name",
+            name,
+            "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName "
+            "is specified.",
+        )
+    elif kind == "ephemeral" and pod and name:
+        claim = f"{pod}-{name}"
+        for wrong in names.dns1123_subdomain(claim):
+            yield invalid(path / "name", name, f'PVC name "{claim}": {wrong}')
+    elif kind == "image" and pod is not None and not source.get("reference"):
+        yield required(path / "image" / "reference")
 
 
 def _empty_dir(source: Json, path: Path) -> Iterator[Problem]:
@@ -72,40 +109,33 @@ def _empty_dir(source: Json, path: Path) -> Iterator[Problem]:
 def _host_path(source: Json, path: Path) -> Iterator[Problem]:
     if not source.get("path"):
         yield required(path / "path")
-    elif ".." in source["path"].split("/"):
-        yield invalid(path / "path", source["path"], "must not contain '..'")
-    yield from checks.one_of(source, "type", HOST_PATH_TYPES, path)
+        return
+    yield from no_backsteps(source["path"], path / "path")
+    kind = source.get("type", "")
+    if kind not in HOST_PATH_TYPES:
+        yield not_supported(path / "type", kind, HOST_PATH_TYPES)
 
 
 def _secret(source: Json, path: Path) -> Iterator[Problem]:
     if not source.get("secretName"):
         yield required(path / "secretName")
-    yield from _mode(source, "defaultMode", path)
-    yield from _items(source, path)
+    yield from mode_problem(source, "defaultMode", path)
+    if source.get("items"):
+        yield from key_paths(source["items"], path / "items")
 
 
 def _config_map(source: Json, path: Path) -> Iterator[Problem]:
     if not source.get("name"):
         yield required(path / "name")
-    yield from _mode(source, "defaultMode", path)
-    yield from _items(source, path)
+    yield from mode_problem(source, "defaultMode", path)
+    if source.get("items"):
+        yield from key_paths(source["items"], path / "items")
 
 
 def _downward(source: Json, path: Path) -> Iterator[Problem]:
-    yield from _mode(source, "defaultMode", path)
-    for at, item in enumerate(source.get("items") or ()):
-        here = (path / "items")[at]
-        if not item.get("path"):
-            yield required(here / "path")
-        else:
-            yield from local_path(item["path"], here / "path")
-        if "fieldRef" in item:
-            yield from validate_field_ref(item["fieldRef"], here / "fieldRef", VOLUME_FIELD_PATHS)
-            if "resourceFieldRef" in item:
-                yield invalid(here, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously")
-        elif "resourceFieldRef" not in item:
-            yield required(here, "one of fieldRef and resourceFieldRef is required")
-        yield from _mode(item, "mode", here)
+    yield from mode_problem(source, "defaultMode", path)
+    for item in source.get("items") or ():
+        yield from validate_downward_file(item, path)  # the original's paths have no index here
 
 
 def _claim(source: Json, path: Path) -> Iterator[Problem]:
@@ -114,79 +144,67 @@ def _claim(source: Json, path: Path) -> Iterator[Problem]:
 
 
 def _nfs(source: Json, path: Path) -> Iterator[Problem]:
-    for field in ("server", "path"):
-        if not source.get(field):
-            yield required(path / field)
-    if source.get("path") and not source["path"].startswith("/"):
-        yield invalid(path / "path", source["path"], "must be an absolute path")
+    if not source.get("server"):
+        yield required(path / "server")
+    if not source.get("path"):
+        yield required(path / "path")
+    if not source.get("path", "").startswith("/"):
+        yield invalid(path / "path", source.get("path", ""), "must be an absolute path")
 
 
 def _csi(source: Json, path: Path) -> Iterator[Problem]:
-    driver = source.get("driver", "")
-    if not driver:
-        yield required(path / "driver")
-    else:
-        for wrong in names.dns1123_subdomain(driver.lower()):
-            yield invalid(path / "driver", driver, wrong)
+    yield from driver_name(source.get("driver", ""), path / "driver")
     reference = source.get("nodePublishSecretRef")
-    if reference is not None and not reference.get("name"):
-        yield required(path / "nodePublishSecretRef" / "name")
+    if reference is not None:
+        name = reference.get("name", "")
+        if not name:
+            yield required(path / "nodePublishSecretRef" / "name")
+        else:
+            for wrong in names.dns1123_subdomain(name):
+                yield invalid(path / "name", name, wrong)
 
 
 def _ephemeral(source: Json, path: Path) -> Iterator[Problem]:
-    if source.get("volumeClaimTemplate") is None:
-        yield required(path / "volumeClaimTemplate")
+    from kaa.kinds.volumes.claims import validate_claim_spec  # claims import from this package
+
+    template = source.get("volumeClaimTemplate")
+    here = path / "volumeClaimTemplate"
+    if template is None:
+        yield required(here)
+        return
+    meta = template.get("metadata") or {}
+    if meta.get("annotations"):
+        yield from annotation_sizes(meta["annotations"], here / "metadata" / "annotations")
+    if meta.get("labels"):
+        yield from labels(meta["labels"], here / "metadata" / "labels")
+    for name, value in meta.items():
+        if name not in ("annotations", "labels") and value:
+            yield forbidden_field(here / "metadata" / name, "cannot be set")
+    yield from validate_claim_spec(template.get("spec") or {}, here / "spec")
 
 
 def _image(source: Json, path: Path) -> Iterator[Problem]:
-    if not source.get("reference"):
-        yield required(path / "reference")
-    yield from checks.one_of(source, "pullPolicy", ("Always", "IfNotPresent", "Never"), path)
+    policy = source.get("pullPolicy")
+    if not policy:
+        yield required(path / "pullPolicy")
+    elif policy not in ("Always", "IfNotPresent", "Never"):
+        yield not_supported(path / "pullPolicy", policy, ("Always", "IfNotPresent", "Never"))
 
 
-def _projected(source: Json, path: Path) -> Iterator[Problem]:
-    yield from _mode(source, "defaultMode", path)
-    for at, each in enumerate(source.get("sources") or ()):
-        here = (path / "sources")[at]
-        kinds = [name for name in each if each[name] is not None]
-        if not kinds:
-            yield required(here, "must specify at least one source")
-        for extra in kinds[1:]:
-            yield forbidden_field(here / extra, "may not specify more than 1 volume type per source")
-        for kind in kinds[:1]:
-            found = each[kind]
-            if kind in ("secret", "configMap"):
-                if not found.get("name"):
-                    yield required(here / kind / "name")
-                yield from _items(found, here / kind)
-            elif kind == "downwardAPI":
-                yield from _downward(found, here / kind)
-            elif kind == "serviceAccountToken":
-                yield from _token(found, here / kind)
+def _ordered() -> dict[str, Check]:
+    """Every source, in the order in which the original looks for them."""
+    own: dict[str, Check] = {
+        "emptyDir": _empty_dir, "hostPath": _host_path, "secret": _secret, "nfs": _nfs,
+        "persistentVolumeClaim": _claim, "downwardAPI": _downward, "configMap": _config_map,
+        "projected": validate_projected, "csi": _csi, "ephemeral": _ephemeral, "image": _image,
+    }  # fmt: skip
+    order = (
+        "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
+        "glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc",
+        "flexVolume", "configMap", "azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume",
+        "azureDisk", "storageos", "projected", "scaleIO", "csi", "ephemeral", "image",
+    )  # fmt: skip
+    return {kind: own.get(kind) or OLD_SOURCES[kind] for kind in order}
 
 
-def _token(source: Json, path: Path) -> Iterator[Problem]:
-    seconds = source.get("expirationSeconds", 3600)
-    if seconds < 600:
-        yield invalid(path / "expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
-    if seconds > 1 << 32:
-        yield invalid(path / "expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")
-    if not source.get("path"):
-        yield required(path / "path")
-    else:
-        yield from local_path(source["path"], path / "path")
-
-
-_SOURCES: dict[str, Callable[[Json, Path], Iterator[Problem]]] = {
-    "emptyDir": _empty_dir,
-    "hostPath": _host_path,
-    "secret": _secret,
-    "configMap": _config_map,
-    "downwardAPI": _downward,
-    "persistentVolumeClaim": _claim,
-    "nfs": _nfs,
-    "csi": _csi,
-    "ephemeral": _ephemeral,
-    "image": _image,
-    "projected": _projected,
-}
+_SOURCES = _ordered()
