@@ -111,16 +111,20 @@ class Answerer:
 
     async def stream(self, answer: StreamingResponse, request: Request, flags: int) -> None:
         """Write a body over time."""
+        chunked = answer.length is None and not flags & OLD
+        if answer.length is None and not chunked:
+            flags &= ~KEEP  # only its end tells an old client where the body ends
         try:
             head = self._head(answer, flags)
         except ValueError as error:
             answer.discard()
             self.respond(escaped(request, error), request, flags)
             return
-        chunked = not flags & OLD
-        if not chunked:
-            flags &= ~KEEP
-        self._transport.write(head + (b"Transfer-Encoding: chunked\r\n\r\n" if chunked else b"\r\n"))
+        if answer.length is not None:
+            head += b"Content-Length: %d\r\n" % answer.length
+        elif chunked:
+            head += b"Transfer-Encoding: chunked\r\n"
+        self._transport.write(head + b"\r\n")
         if request.method == "HEAD":
             answer.discard()
             self._turn.finished(flags)
@@ -130,7 +134,7 @@ class Answerer:
         try:
             await answer.run(writer)
         except asyncio.CancelledError:
-            if not self._server.closing and not writer.closed.is_set():
+            if answer.length is not None or not (self._server.closing or writer.closed.is_set()):
                 self._transport.abort()
                 return
         except Exception as error:

@@ -137,10 +137,11 @@ class StreamingResponse:
     `run` has a task of its own. It is cancelled when the client goes away and when the listener closes (then the
     final chunk is still sent). If it raises, the connection is cut without a final chunk, so that the client knows.
     Where `run` holds something from the start (a call to another server), `unused` lets it go when nobody will run it:
-    the client left, or asked for the head alone.
+    the client left, or asked for the head alone. With a `length` the body is not chunked: `run` writes just so many
+    bytes, or raises.
     """
 
-    __slots__ = ("content_type", "headers", "run", "status", "unused")
+    __slots__ = ("content_type", "headers", "length", "run", "status", "unused")
 
     def __init__(
         self,
@@ -149,9 +150,11 @@ class StreamingResponse:
         content_type: str = "application/json",
         headers: Sequence[Header] = (),
         unused: Callable[[], None] | None = None,
+        length: int | None = None,
     ) -> None:
         self.run = run
         self.status = status
+        self.length = length
         self.content_type = content_type
         self.headers = headers
         self.unused = unused

@@ -21,13 +21,12 @@ from kaa.http.api import (
     Header,
     Reply,
     StreamReply,
-    TimedOut,
     Upgraded,
     UpgradeRefused,
 )
 from kaa.http.client_protocol import ClientProtocol, Mode
 from kaa.http.tls import TlsClient
-from kaa.http.websocket import WebSocket, connect
+from kaa.http.transport import Ask, BaseTransport
 from kaa.http.wire import request_head
 
 __all__ = ["CallLimits", "Caller"]
@@ -55,7 +54,7 @@ class CallLimits:
     """A line of a stream; beyond it ReplyTooLarge."""
 
 
-class Caller:
+class Caller(BaseTransport):
     """An `api.Transport` over sockets.
 
     `base_url` is `https://host:port/prefix`, `http://...`, or a Unix socket as `http+unix:///run/x.sock`.
@@ -93,91 +92,47 @@ class Caller:
         self._open: set[ClientProtocol] = set()
         self._calling = 0  # connections that calls hold or are making
         self._streams = 0
+        self._raw: set[ClientProtocol] = set()  # upgraded connections, which count as streams until they are gone
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._closed = False
         self._where = self._unix_path or f"{self._host}:{self._port}"
 
-    # --- api.Transport ---
+    # --- the exchanges of a transport ---
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str = "",
-        headers: Sequence[Header] = (),
-        body: bytes = b"",
-        timeout_seconds: float = 60.0,
-    ) -> Reply:
-        """See `api.Transport.call`."""
-        head = self._head(method, path, query, headers, body)
+    async def _call(self, ask: Ask) -> Reply:
+        head = self._head(ask)
+        await self._enter()
         try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._enter()
-                try:
-                    connection, reply = await self._exchange(method, head, body, "call")
-                    self._give_back(connection)
-                    return reply
-                finally:
-                    self._leave()
-        except TimeoutError:
-            raise TimedOut(f"{method} {path} at {self._where}: no answer in {timeout_seconds:g} s") from None
+            connection, reply = await self._exchange(ask, head, "call")
+            self._give_back(connection)
+            return reply
+        finally:
+            self._leave()
 
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str = "",
-        headers: Sequence[Header] = (),
-        body: bytes = b"",
-        timeout_seconds: float = 60.0,
-    ) -> StreamReply:
-        """See `api.Transport.stream`."""
-        head = self._head(method, path, query, headers, body)
+    async def _stream(self, ask: Ask) -> StreamReply:
+        head = self._head(ask)
         self._enter_stream()
         try:
-            async with asyncio.timeout(timeout_seconds):
-                connection, reply = await self._exchange(method, head, body, "stream")
-        except TimeoutError:
-            self._streams -= 1
-            raise TimedOut(f"{method} {path} at {self._where}: no answer in {timeout_seconds:g} s") from None
+            connection, reply = await self._exchange(ask, head, "stream")
         except BaseException:
             self._streams -= 1
             raise
         return _SocketStreamReply(self, connection, reply)
 
-    async def upgrade(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str = "",
-        headers: Sequence[Header] = (),
-        protocol: str,
-        timeout_seconds: float = 60.0,
-    ) -> Upgraded:
-        """See `api.Transport.upgrade`."""
-        asking = (("Connection", "Upgrade"), ("Upgrade", protocol), *headers)
-        head = self._head(method, path, query, asking, b"")
+    async def _upgrade(self, ask: Ask, protocol: str) -> Upgraded:
+        head = self._head(ask)
         self._enter_stream()
         try:
-            async with asyncio.timeout(timeout_seconds):
-                connection, reply = await self._exchange(method, head, b"", "upgrade")
-        except TimeoutError:
-            raise TimedOut(f"{method} {path} at {self._where}: no answer in {timeout_seconds:g} s") from None
-        finally:
+            connection, reply = await self._exchange(ask, head, "upgrade")
+        except BaseException:
             self._streams -= 1
+            raise
         if reply.status != 101:
+            self._streams -= 1
             self._give_back(connection)
             raise UpgradeRefused(f"{self._where} answered {reply.status} to an upgrade to {protocol}", reply)
+        self._raw.add(connection)
         return Upgraded(reply.headers, connection.take_raw())
-
-    async def websocket(
-        self, path: str, subprotocols: Sequence[str] = (), headers: Sequence[Header] = (), *, query: str = ""
-    ) -> WebSocket:
-        """A WebSocket at `path`; raises UpgradeRefused with the server's answer if it says no."""
-        return await connect(self, path, subprotocols=subprotocols, headers=headers, query=query)
 
     async def close(self) -> None:
         """See `api.Transport.close`."""
@@ -195,20 +150,16 @@ class Caller:
                 break
             await asyncio.sleep(0)
 
-    async def __aenter__(self) -> "Caller":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
     # --- one exchange ---
 
-    def _head(self, method: str, path: str, query: str, headers: Sequence[Header], body: bytes) -> bytes:
-        target = f"{self._prefix}{path}?{query}" if query else f"{self._prefix}{path}"
+    def _head(self, ask: Ask) -> bytes:
+        target = f"{self._prefix}{ask.path}?{ask.query}" if ask.query else f"{self._prefix}{ask.path}"
         provided = tuple(self._headers()) if self._headers is not None else ()
-        return request_head(method, target, self._host_header, (self._user_agent, *provided, *headers), len(body))
+        headers = (self._user_agent, *provided, *ask.headers)
+        return request_head(ask.method, target, self._host_header, headers, len(ask.body))
 
-    async def _exchange(self, method: str, head: bytes, body: bytes, mode: Mode) -> tuple[ClientProtocol, Reply]:
+    async def _exchange(self, ask: Ask, head: bytes, mode: Mode) -> tuple[ClientProtocol, Reply]:
+        method = ask.method
         while True:
             if self._closed:
                 raise Disconnected(f"the caller of {self._where} is closed")
@@ -218,7 +169,7 @@ class Caller:
                 connection = await self._connect()
             nothing_sent = connection.lost
             try:
-                reply = await connection.send(head, body, mode, method == "HEAD", self.limits.reply_bytes_max)
+                reply = await connection.send(head, ask.body, mode, method == "HEAD", self.limits.reply_bytes_max)
             except Disconnected:
                 connection.abort()
                 if pooled and not connection.answered and (nothing_sent or method in _REPLAYABLE):
@@ -283,6 +234,9 @@ class Caller:
 
     def _lost(self, connection: ClientProtocol) -> None:
         self._open.discard(connection)
+        if connection in self._raw:
+            self._raw.discard(connection)
+            self._streams -= 1
         if connection in self._idle:
             self._idle.remove(connection)
 

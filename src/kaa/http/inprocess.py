@@ -6,7 +6,6 @@ For tests, and for a cluster in one process. Works on any event loop, also one w
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from urllib.parse import urlsplit
 
 from kaa.base import tasks
 from kaa.base.log import Logger
@@ -22,14 +21,13 @@ from kaa.http.api import (
     Response,
     StreamingResponse,
     StreamReply,
-    TimedOut,
     Upgrade,
     Upgraded,
     UpgradeRefused,
     unframe,
 )
 from kaa.http.connection import MemoryConnection, memory_pair
-from kaa.http.websocket import WebSocket, connect
+from kaa.http.transport import Ask, BaseTransport, fields_of
 from kaa.http.wire import status_response
 
 __all__ = ["InProcess"]
@@ -38,7 +36,7 @@ _log = Logger("http")
 _BUFFERED_BYTES_MAX = 256 * 1024
 
 
-class InProcess:
+class InProcess(BaseTransport):
     """An `api.Transport` on a handler. Requests come from `peer`; `headers` are added to each, as in `Caller`."""
 
     def __init__(
@@ -50,6 +48,7 @@ class InProcess:
         prefix: str = "",
         line_bytes_max: int = 32 * 1024 * 1024,
     ) -> None:
+        self._where = "in-process"
         self._handler = handler
         self._peer = peer
         self._headers = headers
@@ -58,82 +57,32 @@ class InProcess:
         self._running: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str = "",
-        headers: Sequence[Header] = (),
-        body: bytes = b"",
-        timeout_seconds: float = 60.0,
-    ) -> Reply:
-        """See `api.Transport.call`."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                answer = await self._answer(method, path, query, headers, body)
-                if isinstance(answer, StreamingResponse):
-                    async with self._open(answer, method) as stream:
-                        return Reply(stream.status, stream.headers, await stream.read())
-        except TimeoutError:
-            raise TimedOut(f"{method} {path}: no answer in {timeout_seconds:g} s") from None
-        return _reply(_whole(answer), method)
-
-    async def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str = "",
-        headers: Sequence[Header] = (),
-        body: bytes = b"",
-        timeout_seconds: float = 60.0,
-    ) -> StreamReply:
-        """See `api.Transport.stream`."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                answer = await self._answer(method, path, query, headers, body)
-        except TimeoutError:
-            raise TimedOut(f"{method} {path}: no answer in {timeout_seconds:g} s") from None
+    async def _call(self, ask: Ask) -> Reply:
+        answer = await self._answer(ask)
         if isinstance(answer, StreamingResponse):
-            return self._open(answer, method)
-        reply = _reply(_whole(answer), method)
-        return _WholeReply(reply, self._line_bytes_max)
+            async with self._open(answer, ask.method) as stream:
+                return Reply(stream.status, stream.headers, await stream.read())
+        return _reply(_whole(answer), ask.method)
 
-    async def upgrade(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str = "",
-        headers: Sequence[Header] = (),
-        protocol: str,
-        timeout_seconds: float = 60.0,
-    ) -> Upgraded:
-        """See `api.Transport.upgrade`."""
-        asking = (("Connection", "Upgrade"), ("Upgrade", protocol), *headers)
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                answer = await self._answer(method, path, query, asking, b"")
-        except TimeoutError:
-            raise TimedOut(f"{method} {path}: no answer in {timeout_seconds:g} s") from None
+    async def _stream(self, ask: Ask) -> StreamReply:
+        answer = await self._answer(ask)
+        if isinstance(answer, StreamingResponse):
+            return self._open(answer, ask.method)
+        return _WholeReply(_reply(_whole(answer), ask.method), self._line_bytes_max)
+
+    async def _upgrade(self, ask: Ask, protocol: str) -> Upgraded:
+        answer = await self._answer(ask)
         if isinstance(answer, Upgrade):
             ours, theirs = memory_pair(self._peer, LOCAL_PEER)
             self._spawn(_run_upgrade(answer, theirs), "http/in-process-upgrade")
-            fields = (("Connection", "Upgrade"), ("Upgrade", answer.protocol), *answer.headers)
-            return Upgraded(_fields(fields), ours)
+            agreed = (("Connection", "Upgrade"), ("Upgrade", answer.protocol), *answer.headers)
+            return Upgraded(fields_of(agreed), ours)
         if isinstance(answer, StreamingResponse):
-            async with self._open(answer, method) as stream:
+            async with self._open(answer, ask.method) as stream:
                 reply = Reply(stream.status, stream.headers, await stream.read())
         else:
-            reply = _reply(answer, method)
+            reply = _reply(answer, ask.method)
         raise UpgradeRefused(f"the answer to an upgrade to {protocol} is {reply.status}", reply)
-
-    async def websocket(
-        self, path: str, subprotocols: Sequence[str] = (), headers: Sequence[Header] = (), *, query: str = ""
-    ) -> WebSocket:
-        """A WebSocket at `path`, as `Caller.websocket`."""
-        return await connect(self, path, subprotocols=subprotocols, headers=headers, query=query)
 
     async def close(self) -> None:
         """See `api.Transport.close`."""
@@ -143,21 +92,15 @@ class InProcess:
                 task.cancel()
             await asyncio.wait(running)
 
-    async def __aenter__(self) -> "InProcess":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def _answer(self, method: str, path: str, query: str, headers: Sequence[Header], body: bytes) -> Answer:
+    async def _answer(self, ask: Ask) -> Answer:
         if self._closed:
             raise Disconnected("the in-process transport is closed")
         provided = tuple(self._headers()) if self._headers is not None else ()
-        fields = _fields((("Host", "in-process"), *provided, *headers))
-        parts = urlsplit(self._prefix + path)
-        if body:
-            fields["content-length"] = str(len(body))
-        request = Request(method, parts.path, parts.query or query, fields, body, self._peer)
+        fields = fields_of((("Host", "in-process"), *provided, *ask.headers))
+        path, _, query = (self._prefix + ask.path).partition("?")
+        if ask.body:
+            fields["content-length"] = str(len(ask.body))
+        request = Request(ask.method, path, query or ask.query, fields, ask.body, self._peer)
         try:
             answer = self._handler(request)
             if not isinstance(answer, Response | StreamingResponse | Upgrade):
@@ -169,7 +112,9 @@ class InProcess:
 
     def _open(self, answer: StreamingResponse, method: str) -> "_MemoryStreamReply":
         writer = _MemoryWriter()
-        fields = _fields((("Content-Type", answer.content_type), *answer.headers))
+        fields = fields_of((("Content-Type", answer.content_type), *answer.headers))
+        if answer.length is not None:
+            fields["content-length"] = str(answer.length)
         if method == "HEAD":
             answer.discard()
             writer.finish()
@@ -185,14 +130,6 @@ class InProcess:
         return task
 
 
-def _fields(headers: Sequence[Header]) -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for name, value in headers:
-        key = name.lower()
-        fields[key] = f"{fields[key]}, {value}" if key in fields else value
-    return fields
-
-
 def _whole(answer: Response | Upgrade) -> Response:
     if isinstance(answer, Upgrade):
         answer.discard()
@@ -202,7 +139,7 @@ def _whole(answer: Response | Upgrade) -> Response:
 
 def _reply(answer: Response, method: str) -> Reply:
     body = answer.body if isinstance(answer.body, bytes) else b"".join(answer.body)
-    fields = _fields((("Content-Type", answer.content_type), ("Content-Length", str(len(body))), *answer.headers))
+    fields = fields_of((("Content-Type", answer.content_type), ("Content-Length", str(len(body))), *answer.headers))
     return Reply(answer.status, fields, b"" if method == "HEAD" or answer.status in (204, 304) else body)
 
 

@@ -1,49 +1,40 @@
-"""Streams to a pod's node: `log`, `exec`, `attach`, `port-forward`, and the proxies of nodes, pods and services.
+"""Streams to a pod's node: `log`, `exec`, `attach` and `portforward`.
 
 The server finds the node, and forwards: a log as a stream of bytes, an upgrade as a pipe whose bytes it does not read.
 """
 
-import asyncio
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from kaa.base import ids
-from kaa.http.api import (
-    Answer,
-    CallError,
-    Connection,
-    Request,
-    Response,
-    StreamingResponse,
-    Transport,
-    Upgrade,
-    UpgradeRefused,
-    Writer,
-)
+from kaa.base.clock import parse_seconds
+from kaa.http.api import Answer, CallError, Response, StreamingResponse, Transport
 from kaa.meta import errors
+from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported
+from kaa.meta.resource import Resource
 from kaa.server.call import Call
 from kaa.server.objects import served_form
+from kaa.server.subresources.forward import Dial, closed_soon, dial_error, forward_upgrade, pass_body
+from kaa.server.subresources.proxies import Proxies
 
-__all__ = ["NodeStreams"]
+__all__ = ["Dial", "NodeStreams"]
 
 Json = dict[str, Any]
 
-#: `(host, port, tls)` to a transport with the server's client certificate: "https" for kubelets, plain for proxies.
-Dial = Callable[[str, int, bool], Transport]
-
-_HOP_BY_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "trailer", "content-length", "host",
-                         "proxy-authorization", "authorization", "upgrade", "date"})  # fmt: skip
 LOG_OPTIONS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
+_OPTIONS = Resource("", "v1", "podlogoptions", "PodLogOptions", True)
+_VERIFIED = '299 - "insecureSkipTLSVerifyBackend is not supported: the certificate of a node is always verified"'
+_ANSWER_BYTES_MAX = 10_000  # of a node's refusal, which becomes a message
 
 
 class NodeStreams:
-    """Forwards what only a node can answer."""
+    """Forwards what only a node can answer. `proxies` serves the proxy subresources."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
-
-    # --- pods
+        self.proxies = Proxies(dial)
+        self.proxy_node = self.proxies.node
+        self.proxy_pod = self.proxies.pod
+        self.proxy_service = self.proxies.service
 
     def log(self, call: Call) -> Any:
         """GET of a container's log."""
@@ -52,40 +43,36 @@ class NodeStreams:
         return self._log(call)
 
     async def _log(self, call: Call) -> Answer:
-        pod = self._pod(call)
         request = call.request
-        container = _container(call, pod, request.param("container"), "the log of")
         _check_log_options(call)
+        pod = self._pod(call)
+        container = _container(call, pod, request.param("container"))
         node = pod["spec"].get("nodeName")
         if not node:
             return Response(200, b"", "text/plain")
-        waiting = _why_not_started(pod, container)
         options = [(name, request.param(name)) for name in LOG_OPTIONS if request.param(name)]
-        transport = self._node(call, node)
+        host, port = self.proxies.kubelet_of(call, node)
         path = f"/containerLogs/{call.namespace}/{call.info.name}/{container}"
+        transport = self._dial(host, port, True)
         try:
             reply = await transport.stream("GET", path, query=urlencode(options))
         except CallError as error:
             await transport.close()
-            raise _unreachable(node, error) from error
-        if reply.status != 200:
-            text = (await reply.read()).decode(errors="replace").strip()
-            await reply.aclose()
+            place = f"https://{host}:{port}{path}"
+            raise errors.StatusError(500, "", f'Get "{place}": {dial_error(host, port, error)}') from error
+        except BaseException:
             await transport.close()
-            raise errors.bad_request(waiting or text or f"the node answered {reply.status}")
-
-        async def run(writer: Writer) -> None:
+            raise
+        if reply.status != 200:
             try:
-                async for chunk in reply.chunks():
-                    writer.write(chunk)
-                    await writer.drain()
-                    if writer.closed.is_set():
-                        return
+                text = (await reply.read())[:_ANSWER_BYTES_MAX].decode(errors="replace")
             finally:
                 await reply.aclose()
                 await transport.close()
-
-        return StreamingResponse(run, 200, "text/plain")
+            raise _of_the_node(call, reply.status, text)
+        unverified = request.param("insecureSkipTLSVerifyBackend").lower() in ("1", "t", "true")
+        warned = [("Warning", _VERIFIED)] if unverified else []
+        return StreamingResponse(pass_body(reply, transport), 200, "text/plain", warned, closed_soon(transport))
 
     def upgrade(self, call: Call) -> Any:
         """exec, attach and port-forward, over WebSocket or SPDY: a pipe to the node."""
@@ -95,171 +82,45 @@ class NodeStreams:
 
     async def _upgrade(self, call: Call) -> Answer:
         pod = self._pod(call)
-        request, info = call.request, call.info
-        node = pod["spec"].get("nodeName")
-        if not node:
-            raise errors.bad_request(f"pod {info.name} does not have a host assigned")
+        info = call.info
         if info.subresource == "portforward":
             path = f"/portForward/{call.namespace}/{info.name}"
         else:
-            container = _container(call, pod, request.param("container"), "a container of")
-            if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
-                raise errors.bad_request(f"cannot exec into a container in a completed pod; current phase is "
-                                         f"{pod['status']['phase']}")  # fmt: skip
+            container = _container(call, pod, call.request.param("container"))
             path = f"/{info.subresource}/{call.namespace}/{info.name}/{container}"
-        return await self._pipe(self._node(call, node), request, path, request.query, node)
-
-    # --- proxies
-
-    def proxy_node(self, call: Call) -> Any:
-        """Any request to the node's own endpoint."""
-        self._node(call, call.info.name)
-        return self._forward(call, self._node(call, call.info.name.partition(":")[0]), "/" + call.info.rest)
-
-    def proxy_pod(self, call: Call) -> Any:
-        """Any request to a port of a pod: `NAME`, `NAME:PORT` or `SCHEME:NAME:PORT`."""
-        scheme, name, port = _split_target(call.info.name)
-        pod = served_form(call.spec, call.objects.get(call.spec, call.namespace, name))
-        ip = (pod.get("status") or {}).get("podIP")
-        if not ip:
-            raise errors.bad_request("address not allowed: the pod has no IP yet")
-        number = _pod_port(pod, port)
-        return self._forward(call, self._dial(ip, number, scheme == "https"), "/" + call.info.rest)
-
-    def proxy_service(self, call: Call) -> Any:
-        """Any request to a ready endpoint of a service's port."""
-        scheme, name, port = _split_target(call.info.name)
-        service = served_form(call.spec, call.objects.get(call.spec, call.namespace, name))
-        ip, number = self._endpoint(call, service, port)
-        return self._forward(call, self._dial(ip, number, scheme == "https"), "/" + call.info.rest)
-
-    def _endpoint(self, call: Call, service: Json, port: str) -> tuple[str, int]:
-        name = service["metadata"]["name"]
-        ports = service["spec"].get("ports") or []
-        chosen = [each for each in ports if not port or port in (each.get("name"), str(each.get("port")))]
-        if not chosen or (not port and len(ports) > 1):
-            raise errors.service_unavailable(f'no service port "{port}" found for service "{name}"')
-        port_name = chosen[0].get("name", "")
-        slices = call.parts.registry.get("discovery.k8s.io", "v1", "endpointslices")
-        assert slices is not None
-        found: list[tuple[str, int]] = []
-        for entry in call.objects.of(slices).in_namespace(service["metadata"]["namespace"]):
-            if entry.labels.get("kubernetes.io/service-name") != name:
-                continue
-            each = entry.decode()
-            numbers = [p["port"] for p in each.get("ports") or () if p.get("name", "") == port_name and p.get("port")]
-            for endpoint in each.get("endpoints") or ():
-                if numbers and (endpoint.get("conditions") or {}).get("ready", True):
-                    found += [(ip, numbers[0]) for ip in endpoint["addresses"]]
-        if not found:
-            raise errors.service_unavailable(f'no endpoints available for service "{name}"')
-        return ids.choice(found)
-
-    async def _forward(self, call: Call, transport: Transport, path: str) -> Answer:
-        request = call.request
-        if request.headers.get("upgrade"):
-            return await self._pipe(transport, request, path, request.query, call.info.name)
-        headers = [(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP]
-        try:
-            reply = await transport.stream(
-                request.method, path, query=request.query, headers=headers, body=request.body
-            )
-        except CallError as error:
-            await transport.close()
-            raise errors.service_unavailable(
-                f"error trying to reach {call.info.resource} {call.info.name}: {error}"
-            ) from error
-        kept = tuple((name, value) for name, value in reply.headers.items()
-                     if name not in _HOP_BY_HOP and name != "content-type")  # fmt: skip
-
-        async def run(writer: Writer) -> None:
-            try:
-                async for chunk in reply.chunks():
-                    writer.write(chunk)
-                    await writer.drain()
-            finally:
-                await reply.aclose()
-                await transport.close()
-
-        return StreamingResponse(run, reply.status, reply.headers.get("content-type", "application/octet-stream"), kept)
-
-    # --- shared
+        node = pod["spec"].get("nodeName")
+        if not node:
+            raise errors.bad_request(f"pod {info.name} does not have a host assigned")
+        host, port = self.proxies.kubelet_of(call, node)
+        if not call.request.headers.get("upgrade"):
+            raise errors.bad_request("Upgrade request required")
+        transport: Transport = self._dial(host, port, True)
+        return await forward_upgrade(transport, call.request, path, f"{host}:{port}")
 
     def _pod(self, call: Call) -> Json:
         return served_form(call.spec, call.objects.get(call.spec, call.namespace, call.info.name))
 
-    def _node(self, call: Call, name: str) -> Transport:
-        nodes = call.parts.registry.get("", "v1", "nodes")
-        assert nodes is not None
-        node = call.objects.get(nodes, "", name).decode()
-        status = node.get("status") or {}
-        addresses = {each["type"]: each["address"] for each in status.get("addresses") or ()}
-        host = addresses.get("InternalIP") or addresses.get("ExternalIP") or addresses.get("Hostname")
-        port = ((status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}).get("Port", 0)
-        if not host or not port:
-            raise errors.service_unavailable(
-                f"node {name} has no address or no port in its status: is its agent running?"
-            )
-        return self._dial(host, port, True)
 
-    async def _pipe(self, transport: Transport, request: Request, path: str, query: str, node: str) -> Answer:
-        protocol = request.headers.get("upgrade", "")
-        if not protocol:
-            await transport.close()
-            raise errors.bad_request(
-                "Upgrade request required: this subresource is a stream, use kubectl or a WebSocket"
-            )
-        headers = [
-            (name, value)
-            for name, value in request.headers.items()
-            if name.startswith(("sec-websocket-", "x-stream-protocol")) or name in ("origin", "user-agent")
-        ]
-        try:
-            upgraded = await transport.upgrade(request.method, path, query=query, headers=headers, protocol=protocol)
-        except UpgradeRefused as refused:
-            await transport.close()
-            text = refused.reply.body.decode(errors="replace").strip()
-            return Response(refused.reply.status, refused.reply.body if text.startswith("{") else
-                            _status_body(refused.reply.status, text))  # fmt: skip
-        except CallError as error:
-            await transport.close()
-            raise _unreachable(node, error) from error
-        kept = tuple((name, value) for name, value in upgraded.headers.items()
-                     if name.startswith(("sec-websocket-", "x-stream-protocol")))  # fmt: skip
-
-        async def run(connection: Connection) -> None:
-            try:
-                await _join(connection, upgraded.connection)
-            finally:
-                upgraded.connection.close()
-                await transport.close()
-
-        return Upgrade(protocol, run, kept)
+def _of_the_node(call: Call, code: int, text: str) -> errors.StatusError:
+    """A node's refusal in the API's form: what the original's response checker makes of it."""
+    if code == 400:
+        return errors.bad_request(text)
+    if code == 500:
+        return errors.internal(text)
+    details = {"name": call.info.name, "kind": "pods/log"}
+    where = f"( pods/log {call.info.name})"
+    known = {
+        404: ("NotFound", f"the server could not find the requested resource {where}"),
+        401: ("Unauthorized", "the server has asked for the client to provide credentials " + where),
+        403: ("Forbidden", text or "the server does not allow access to the requested resource"),
+        503: ("ServiceUnavailable", "the server is currently unable to handle the request " + where),
+    }
+    reason, message = known.get(code, ("", f"the server responded with the status code {code} but did not return more "
+                                           f"information {where}"))  # fmt: skip
+    return errors.StatusError(code, reason, message, details)
 
 
-def _status_body(code: int, text: str) -> bytes:
-    import orjson
-
-    return orjson.dumps(errors.StatusError(code, "BadRequest" if code == 400 else "InternalError", text).to_status())
-
-
-async def _join(left: Connection, right: Connection) -> None:
-    """Pass bytes both ways until either side ends."""
-
-    async def carry(source: Connection, sink: Connection) -> None:
-        while data := await source.read():
-            sink.write(data)
-            await sink.drain()
-
-    from kaa.base.tasks import Scope
-
-    async with Scope("pipe") as scope:
-        there = scope.spawn(carry(left, right), name="there")
-        back = scope.spawn(carry(right, left), name="back")
-        await asyncio.wait({there, back}, return_when=asyncio.FIRST_COMPLETED)
-
-
-def _container(call: Call, pod: Json, asked: str, what: str) -> str:
+def _container(call: Call, pod: Json, asked: str) -> str:
     """The container that is meant; raises 400 when it is not clear, or not there."""
     spec = pod["spec"]
     every = [each["name"] for part in ("containers", "initContainers", "ephemeralContainers")
@@ -272,74 +133,46 @@ def _container(call: Call, pod: Json, asked: str, what: str) -> str:
     containers = [each["name"] for each in spec["containers"]]
     if len(containers) == 1:
         return str(containers[0])
-    default = (pod["metadata"].get("annotations") or {}).get("kubectl.kubernetes.io/default-container")
-    if default in containers and what != "the log of":
-        return str(default)
-    choices = " ".join(containers)
-    text = f"a container name must be specified for pod {name}, choose one of: [{choices}]"
+    text = f"a container name must be specified for pod {name}, choose one of: [{' '.join(containers)}]"
     if spec.get("initContainers"):
         text += " or one of the init containers: [" + " ".join(each["name"] for each in spec["initContainers"]) + "]"
     raise errors.bad_request(text)
 
 
-def _why_not_started(pod: Json, container: str) -> str:
-    status = pod.get("status") or {}
-    for part in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
-        for each in status.get(part) or ():
-            if each["name"] == container and (waiting := (each.get("state") or {}).get("waiting")):
-                name = pod["metadata"]["name"]
-                reason = waiting.get("reason", "")
-                if reason in ("ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull"):
-                    return (
-                        f'container "{container}" in pod "{name}" is waiting to start: trying and failing to pull image'
-                    )
-                return f'container "{container}" in pod "{name}" is waiting to start: {reason}'
-    return ""
+def _number(call: Call, name: str) -> int | None:
+    text = call.request.param(name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
 def _check_log_options(call: Call) -> None:
     request = call.request
-    for name, least in (("tailLines", 0), ("limitBytes", 1), ("sinceSeconds", 1)):
-        text = request.param(name)
-        if not text:
-            continue
+    tail, limit, since = (_number(call, name) for name in ("tailLines", "limitBytes", "sinceSeconds"))
+    root = Path()
+    found: list[Problem] = []
+    if tail is not None and tail < 0:
+        found.append(invalid(root / "tailLines", tail, "must be greater than or equal to 0"))
+    if limit is not None and limit < 1:
+        found.append(invalid(root / "limitBytes", limit, "must be greater than 0"))
+    if since is not None and request.param("sinceTime"):
+        found.append(forbidden_field(root, "at most one of `sinceTime` or `sinceSeconds` may be specified"))
+    elif since is not None and since < 1:
+        found.append(invalid(root / "sinceSeconds", since, "must be greater than 0"))
+    if text := request.param("sinceTime"):
         try:
-            value = int(text)
+            parse_seconds(text)
         except ValueError as error:
-            raise errors.bad_request(f'{name} "{text}" is not a number') from error
-        if value < least:
-            raise errors.StatusError(
-                422, "Invalid", f'PodLogOptions "{call.info.name}" is invalid: {name}: Invalid value: {value}: must be '
-                f"greater than {'or equal to ' if least == 0 else ''}0",
-            )  # fmt: skip
-
-
-def _split_target(text: str) -> tuple[str, str, str]:
-    parts = text.split(":")
-    match len(parts):
-        case 1:
-            return "http", parts[0], ""
-        case 2:
-            return "http", parts[0], parts[1]
-        case 3:
-            return parts[0] or "http", parts[1], parts[2]
-        case _:
-            raise errors.bad_request(f'invalid proxy target "{text}": use NAME, NAME:PORT or SCHEME:NAME:PORT')
-
-
-def _pod_port(pod: Json, port: str) -> int:
-    if port.isdigit():
-        return int(port)
-    ports = [each for container in pod["spec"]["containers"] for each in container.get("ports") or ()]
-    for each in ports:
-        if not port or each.get("name") == port:
-            return int(each["containerPort"])
-    if not port:
-        return 80
-    raise errors.bad_request(f'the pod has no port named "{port}"')
-
-
-def _unreachable(node: str, error: CallError) -> errors.StatusError:
-    return errors.StatusError(
-        500, "InternalError", f"error dialing backend: node {node} cannot be reached: {error}: is its agent running?"
-    )
+            raise errors.bad_request(
+                f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}" as "2006"'
+            ) from error
+    stream = request.param("stream", "All")
+    if stream not in ("All", "Stdout", "Stderr"):
+        found.append(not_supported(root / "stream", stream, ["All", "Stderr", "Stdout"]))
+    elif stream != "All" and tail is not None:
+        found.append(forbidden_field(root, "`tailLines` and specific `stream` are mutually exclusive for now"))
+    if found:
+        raise errors.invalid(_OPTIONS, call.info.name, found)
