@@ -24,16 +24,18 @@ PORT = Schema(
 PORTS = Schema(type="array", items=PORT, list_type="map", list_map_keys=("containerPort", "protocol"))
 CONTAINER = Schema(
     type="object",
+    ref="Container",
     fields={
         "name": TEXT,
         "image": TEXT,
         "args": Schema(type="array", items=TEXT),
         "ports": PORTS,
-        "resources": Schema(type="object", fields={"limits": LABELS}, default={}),
+        "resources": Schema(type="object", ref="Resources", fields={"limits": LABELS}, default={}),
     },
 )
 SPEC = Schema(
     type="object",
+    ref="Spec",
     default={},
     required=("containers",),
     fields={
@@ -45,6 +47,7 @@ SPEC = Schema(
 )
 META = Schema(
     type="object",
+    ref="Meta",
     default={},
     fields={
         "name": TEXT,
@@ -61,12 +64,13 @@ META = Schema(
 )
 ROOT = Schema(
     type="object",
+    ref="Thing",
     fields={
         "apiVersion": TEXT,
         "kind": TEXT,
         "metadata": META,
         "spec": SPEC,
-        "status": Schema(type="object", default={}, fields={"phase": TEXT}),
+        "status": Schema(type="object", ref="Status", default={}, fields={"phase": TEXT}),
     },
 )
 
@@ -219,7 +223,12 @@ def test_clients_may_set_the_list() -> None:
     renamed[0]["manager"] = "other"
     assert owners(did(first, obj({"managedFields": renamed}, a="1"))) == {"other": {"f:spec": {"f:a": {}}}}
     assert owners(did(first, obj({"managedFields": renamed}, a="1"), subresource="status")) == owners(first)
-    for odd in ([], [{"operation": "Odd"}], [{"operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": {"x": {}}}]):
+    assert "managedFields" not in did(first, obj({"managedFields": [], "uid": "u"}, a="1"))["metadata"]
+    for odd in (
+        [{"operation": "Odd"}],
+        [{"operation": "Update", "fieldsType": "FieldsV1"}],
+        [{"operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": {"x": {}}}],
+    ):
         assert owners(did(first, obj({"managedFields": odd}, a="1"))) == owners(first)
 
 
@@ -409,14 +418,14 @@ def test_from_client_side_apply() -> None:
         (
             obj(containers=[{"image": "c"}]),
             500,
-            "failed to create typed patch object (/x; apps/v1, Kind=Thing): .spec.containers: associative list with "
+            "failed to create typed patch object (/x; apps/v1, Kind=Thing): .spec.containers: element 0: associative list with "
             'keys has an element that omits all key fields ["name"] '
             "(and doesn't have default values for any key fields)",
         ),
         (
             obj(containers={"a": "b"}),
             500,
-            "failed to create typed patch object (/x; apps/v1, Kind=Thing): .spec.containers: expected list, got map",
+            "failed to create typed patch object (/x; apps/v1, Kind=Thing): .spec.containers: expected list, got &{map[a:b]}",
         ),
     ],
 )

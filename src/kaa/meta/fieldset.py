@@ -24,9 +24,11 @@ __all__ = [
     "encode",
     "has",
     "intersection",
+    "is_member",
     "key_element",
     "path_text",
     "paths",
+    "paths_by_level",
     "union",
     "value_element",
 ]
@@ -179,6 +181,17 @@ def paths(fields: FieldSet) -> Iterator[tuple[Element, ...]]:
         if is_member(node):
             yield (element,)
         for rest in paths(node):
+            yield (element, *rest)
+
+
+def paths_by_level(fields: FieldSet) -> Iterator[tuple[Element, ...]]:
+    """Every path in the order the original tells conflicts in: the members of a level before those below any."""
+    names = sorted(element for element in fields if element != ".")
+    for element in names:
+        if is_member(fields[element]):
+            yield (element,)
+    for element in names:
+        for rest in paths_by_level(fields[element]):
             yield (element, *rest)
 
 

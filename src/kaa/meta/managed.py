@@ -7,26 +7,53 @@ from typing import Any
 
 import orjson
 
-from kaa.meta import typed
+from kaa.meta.comparing import compare
 from kaa.meta.errors import StatusError, bad_request
-from kaa.meta.fieldset import FieldSet, difference, difference_deep, has, intersection, path_text, paths, union
+from kaa.meta.fieldset import (
+    FieldSet,
+    difference,
+    difference_deep,
+    has,
+    intersection,
+    path_text,
+    paths_by_level,
+    union,
+)
+from kaa.meta.merging import merge, remove, with_named_fields
 from kaa.meta.ownership import (
     STRIPPED,
+    Changes,
     Entries,
     Entry,
+    View,
+    Views,
     changes,
-    fold_oldest,
+    drop_empty,
     ignored_by,
     manager_of_user_agent,
     meta_of,
     read_entries,
+    reconcile,
+    same_but_times,
+    take,
     update_ownership,
     write_entries,
 )
 from kaa.meta.schema import Schema
-from kaa.meta.typed import fields_of
+from kaa.meta.typed import fields_of, misfits
 
-__all__ = ["LAST_APPLIED", "ApplyConflicts", "apply", "fields_of", "manager_of_user_agent", "update_ownership"]
+__all__ = [
+    "LAST_APPLIED",
+    "ApplyConflicts",
+    "View",
+    "Views",
+    "apply",
+    "fields_of",
+    "kind_text",
+    "manager_of_user_agent",
+    "same_but_times",
+    "update_ownership",
+]
 
 Json = dict[str, Any]
 
@@ -60,6 +87,12 @@ class ApplyConflicts(StatusError):
         super().__init__(409, "Conflict", message, {"causes": self.causes})
 
 
+def kind_text(obj: Json) -> str:
+    """A kind as the original prints it: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`."""
+    version = str(obj.get("apiVersion") or "/")
+    return f"{version if '/' in version else '/' + version}, Kind={obj.get('kind') or ''}"
+
+
 def apply(
     live: Json | None,
     applied: Json,
@@ -71,12 +104,16 @@ def apply(
     force: bool = False,
     subresource: str = "",
     reset: FieldSet | None = None,
+    views: Views | None = None,
 ) -> Json:
     """The object that results when `manager` applies `applied` to `live` (None where there is no object yet).
 
     The answer is `live` itself where nothing changes. Raises ApplyConflicts where others own fields that would change
-    and `force` is not set, and StatusError where `applied` cannot be typed. What the manager applied before, does not
-    apply now, and nobody else owns, is removed.
+    and `force` is not set, and StatusError where `applied` does not fit the schema. What the manager applied before,
+    does not apply now, and nobody else owns, is removed. `views` are the other versions of the kind, in which others
+    may have written; without it their paths are taken as this version's.
+
+    Nothing given is changed; the answer shares parts with `live` and with `applied`.
     """
     if applied.get("apiVersion") != api_version:
         raise bad_request(
@@ -85,115 +122,155 @@ def apply(
         )
     if meta_of(applied).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
+    found = misfits(applied, schema)
+    if found:
+        raise _untyped("create typed patch object", applied, found)
     reset = ignored_by(subresource, reset)
-    wanted = _owned(applied, schema, reset)
+    wanted = difference(difference_deep(fields_of(applied, schema), reset), STRIPPED)
     entries = read_entries(meta_of(live).get("managedFields") or [], trusted=True)
     if live is not None and not entries:
         before = changes(_EMPTY, live, schema, reset).added
         first = Entry(_BEFORE_FIRST_APPLY, "Update", api_version, subresource, time_text, before)
         if before:
             entries[first.id] = first
+    elif live is not None and not schema.ref:
+        reconcile(entries, schema, live)
     own = Entry(manager, "Apply", api_version, subresource, time_text, wanted)
+    applying = _Applying(live, applied, schema, entries, own, force, reset, views)
     try:
-        new = _applied(live, applied, schema, entries, own, force, reset)
+        new = applying.run()
     except ApplyConflicts:
         # The kubectl of before server-side apply kept what it applied in an annotation: what stands there is its own.
-        if manager != "kubectl" or live is None:
+        theirs = _last_applied(live, schema, api_version) if manager == "kubectl" and live is not None else None
+        if not theirs:
             raise
-        theirs = _last_applied(live, schema)
-        new = _applied(live, applied, schema, entries, own, force, reset, allowed=theirs)
+        new = applying.run(allowed=theirs)
     if manager == "kubectl" and live is not None:
         new = _with_last_applied(new, applied)
     return new
 
 
-def _owned(applied: Json, schema: Schema, reset: FieldSet) -> FieldSet:
-    """What applying an object makes one's own."""
-    try:
-        fields = typed.fields_of(applied, schema, strict=True)
-    except typed.UntypedError as error:
-        meta = meta_of(applied)
-        raise StatusError(
-            500,
-            "",
-            f"failed to create typed patch object ({meta.get('namespace', '')}/{meta.get('name', '')}; "
-            f"{applied.get('apiVersion', '')}, Kind={applied.get('kind', '')}): {error}",
-        ) from error
-    return difference(difference_deep(fields, reset), STRIPPED)
+def _untyped(what: str, obj: Json, found: list[str]) -> StatusError:
+    """A failure without a reason, as the original has it: an error of its own that says which object it was."""
+    meta = meta_of(obj)
+    told = found[0] if len(found) == 1 else "\n  ".join(["errors:", *found])
+    return StatusError(
+        500, "", f"failed to {what} ({meta.get('namespace') or ''}/{meta.get('name') or ''}; {kind_text(obj)}): {told}"
+    )
 
 
-def _applied(
-    live: Json | None,
-    applied: Json,
-    schema: Schema,
-    entries: Entries,
-    own: Entry,
-    force: bool,
-    reset: FieldSet,
-    allowed: FieldSet | None = None,
-) -> Json:
-    base = live if live is not None else _EMPTY
-    merged = typed.merge(base, applied, schema)
-    previous = entries.get(own.id)
-    others = {key: each for key, each in entries.items() if key != own.id}
-    new = merged
-    if previous is not None and difference(previous.fields, own.fields):
-        new = _pruned(merged, schema, previous.fields, [own, *others.values()])
-    found = changes(base, new, schema, reset)
-    touched = union(found.added, found.modified)
-    conflicts = {key: both for key, each in others.items() if (both := intersection(each.fields, touched))}
-    if conflicts and not force:
-        refused = [
-            (others[key], path_text(path))
-            for key in sorted(conflicts)
-            for path in paths(conflicts[key])
-            if allowed is None or not has(allowed, *path)
-        ]
+class _Applying:
+    """One apply; run a second time where conflicts turn out to be allowed."""
+
+    def __init__(
+        self,
+        live: Json | None,
+        applied: Json,
+        schema: Schema,
+        entries: Entries,
+        own: Entry,
+        force: bool,
+        reset: FieldSet,
+        views: Views | None,
+    ) -> None:
+        self.live, self.applied, self.schema = live, applied, schema
+        self.entries, self.own, self.force = entries, own, force
+        self.reset, self.views = reset, views
+        self.previous = entries.get(own.id)
+        self.base = live if live is not None else _EMPTY
+
+    def run(self, allowed: FieldSet | None = None) -> Json:
+        live, own, previous = self.live, self.own, self.previous
+        others = {key: each for key, each in self.entries.items() if key != own.id}
+        new = merge(self.base, self.applied, self.schema)
+        if previous is not None and difference(previous.fields, own.fields):
+            new = self.pruned(new, previous, [own, *others.values()])
+        found = Changes(self.base, new, self.schema, self.reset, own.api_version, self.views)
+        if not self.force:
+            self.refuse(others, found, allowed)
+        take(others, found)
+        if previous is not None and found.own.same:
+            own = own.with_fields(own.fields, previous.time)
+            if previous.fields == own.fields and previous.api_version == own.api_version:
+                own = previous
+        others[own.id] = own
+        drop_empty(others)
+        wire = write_entries(others)
+        if live is not None and found.own.same and wire == meta_of(live).get("managedFields"):
+            return live
+        if _holds_null(self.applied):
+            new = _without_nulls(new, self.applied)
+        meta = dict(meta_of(new))
+        if wire:
+            meta["managedFields"] = wire
+        else:
+            meta.pop("managedFields", None)
+        return {**new, "metadata": meta}
+
+    def refuse(self, others: Entries, found: Changes, allowed: FieldSet | None) -> None:
+        """Raise where what others own would change."""
+        refused: list[tuple[Entry, str]] = []
+        for key in sorted(others):
+            theirs = found.at(others[key].api_version)
+            if theirs is None:
+                continue
+            both = intersection(others[key].fields, union(theirs.added, theirs.modified))
+            refused += [
+                (others[key], path_text(path))
+                for path in paths_by_level(both)
+                if allowed is None or not has(allowed, *path)
+            ]
         if refused:
             raise ApplyConflicts(refused)
-    lost = union(touched, found.removed)
-    for key, each in others.items():
-        others[key] = each.with_fields(difference(each.fields, lost))
-    if previous is not None and found.same and previous.fields == own.fields:
-        if previous.api_version == own.api_version:
-            own = previous
-        else:
-            own.time = previous.time
-    others[own.id] = own
-    fold_oldest(others)
-    wire = write_entries(others)
-    if live is not None and found.same and wire == meta_of(live).get("managedFields"):
-        return live
-    if _holds_null(applied):
-        new = _without_nulls(new, applied)
-    meta = dict(meta_of(new))
-    if wire:
-        meta["managedFields"] = wire
-    else:
-        meta.pop("managedFields", None)
-    return {**new, "metadata": meta}
+
+    def pruned(self, merged: Json, previous: Entry, managers: list[Entry]) -> Json:
+        """`merged` without what was applied last time and is owned by nobody now.
+
+        Three passes, as the original has it: take all away that was applied last; put back what someone owns, version
+        by version; put back what came along only because it stood below something taken away.
+        """
+        version, own = previous.api_version, self.own.api_version
+        view = self.view(version)
+        if view is None:
+            return merged  # applied in a version that is no more: nothing of it is known
+        there = view.there(merged)
+        bare = remove(there, with_named_fields(previous.fields, view.schema), view.schema) or {}
+        held: dict[str, FieldSet] = {}
+        for each in managers:
+            held[each.api_version] = union(held.get(each.api_version, STRIPPED), each.fields)
+        at = version
+        for other in sorted(held, key=lambda each: each != version):
+            step = self.view(other)
+            if step is None:
+                continue
+            if other != at:
+                here = self.view(at)
+                assert here is not None
+                bare, there, at = step.there(here.back(bare)), step.there(merged), other
+            whole = with_named_fields(fields_of(there, step.schema), step.schema)
+            kept = with_named_fields(fields_of(bare, step.schema), step.schema)
+            # What says which object this is stays, though it is nobody's.
+            named = with_named_fields(held[other], step.schema)
+            bare = remove(there, difference(whole, union(kept, named)), step.schema) or {}
+        if at != version:
+            last = self.view(at)
+            assert last is not None
+            bare, there = view.there(last.back(bare)), view.there(merged)
+        whole = with_named_fields(fields_of(there, view.schema), view.schema)
+        kept = with_named_fields(fields_of(bare, view.schema), view.schema)
+        gone = intersection(difference(whole, kept), with_named_fields(previous.fields, view.schema))
+        left = remove(there, gone, view.schema) or {}
+        return left if version == own else view.back(left)
+
+    def view(self, version: str) -> View | None:
+        """The object in a version; its own, where no others are known."""
+        if version == self.own.api_version or self.views is None:
+            return View(self.schema, _as_it_is, _as_it_is)
+        return self.views(version)
 
 
-def _pruned(merged: Json, schema: Schema, last: FieldSet, managers: list[Entry]) -> Json:
-    """`merged` without what was applied last time and is owned by nobody now.
-
-    Three passes, as the original has it: take all away that was applied last; put back what someone owns; put back
-    what came along only because it stood below something taken away.
-    """
-    last = typed.with_named_fields(last, schema)
-    whole = typed.with_named_fields(typed.fields_of(merged, schema), schema)
-
-    def left_of(rest: Json | None) -> FieldSet:
-        return typed.with_named_fields(typed.fields_of(rest or _EMPTY, schema), schema)
-
-    # What says which object this is stays, though it is nobody's.
-    held = STRIPPED
-    for each in managers:
-        held = union(held, each.fields)
-    held = typed.with_named_fields(held, schema)
-    bare = left_of(typed.remove(merged, last, schema))
-    owned = left_of(typed.remove(merged, difference(whole, union(bare, held)), schema))
-    return typed.remove(merged, intersection(difference(whole, owned), last), schema) or {}
+def _as_it_is(obj: Json) -> Json:
+    return obj
 
 
 def _holds_null(value: Any) -> bool:
@@ -221,18 +298,19 @@ def _stripped_of_nulls(value: Any) -> Any:
     return value
 
 
-def _last_applied(live: Json, schema: Schema) -> FieldSet:
+def _last_applied(live: Json, schema: Schema, api_version: str) -> FieldSet:
     """The fields client-side apply left in its annotation that are still as it left them."""
     text = (meta_of(live).get("annotations") or _EMPTY).get(LAST_APPLIED)
     if not text:
         return {}
     try:
         then = orjson.loads(text)
-        fields = typed.fields_of(then, schema)
-        found = typed.compare(then, live, schema)
-    except (ValueError, AttributeError):
+    except ValueError:
         return {}
-    return difference(fields, union(found.modified, found.removed))
+    if type(then) is not dict or then.get("apiVersion") != api_version or misfits(then, schema):
+        return {}
+    found = compare(then, live, schema)
+    return difference(fields_of(then, schema), union(found.modified, found.removed))
 
 
 def _with_last_applied(new: Json, applied: Json) -> Json:
