@@ -420,7 +420,7 @@ QUERIES = [
     "?fieldSelector=%ff",
     "?resourceVersion=99999999999999999999",
     "?resourceVersion=1e3",
-    "?watch=maybe",
+    "?watch=0",
     "?dryRun=x",
     "?fieldSelector=metadata.name%3D",
     "?fieldSelector=%3D%3D",
@@ -432,7 +432,7 @@ QUERIES = [
     "?watch=1&resourceVersion=x",
     "?watch=1&timeoutSeconds=x",
     "?labelSelector=a+in+(",
-    "?watch=1&resourceVersion=18446744073709551615",
+    "?watch=1&timeoutSeconds=1&resourceVersion=18446744073709551615",
     "?limit=1&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJhIn0",
 ]
 

@@ -59,8 +59,9 @@ async def test_watches_from_before_go_on_or_are_told(tmp_path) -> None:
         async with await api.watch(CM, resourceVersion=newest) as watch:
             (await api.post(CM, config_map("c"))).ok()
             assert await watch.take(1) == [("ADDED", "c")]
-        late = await api.get(CM, watch="1", resourceVersion=old)
-        assert (late.code, late.reason) == (410, "Expired")
+        async with await api.watch(CM, resourceVersion=old) as watch:
+            event = await watch.next()
+        assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
 
 
 async def test_a_change_to_the_default_roles_is_mended_unless_said_otherwise(tmp_path) -> None:

@@ -82,23 +82,43 @@ async def test_the_deprecated_paths_of_watches(api: Api) -> None:
             assert await watch.quiet()
 
 
-async def test_too_old_is_410(world: World, monkeypatch) -> None:
+async def test_too_old_is_an_error_event(world: World, monkeypatch) -> None:
     api = world.admin
     monkeypatch.setattr(cache_module, "CHANGES_MAX", 4)
     start = (await api.post(CM, config_map("a"))).revision
     for number in range(6):
         await relabel(api, "a", x=str(number))
-    old = await api.get(CM, watch="1", resourceVersion=start)
-    assert (old.code, old.reason) == (410, "Expired")
-    assert "too old resource version" in old.message
+    async with await api.watch(CM, resourceVersion=start) as watch:
+        event = await watch.next()
+        assert await watch.ended()
+    status = event["object"]
+    assert (event["type"], status["kind"], status["code"], status["reason"]) == ("ERROR", "Status", 410, "Expired")
+    floor = world.server.objects.of(world.server.parts.registry.get("", "v1", "configmaps")).floor
+    assert status["message"] == f"too old resource version: {start} ({floor})"
 
 
-async def test_a_revision_to_come_is_waited_for_or_refused(api: Api, monkeypatch) -> None:
+async def test_a_revision_to_come_is_waited_for(api: Api) -> None:
+    """Without the state before it, a watch opens and is quiet until that revision has passed."""
+    revision = int((await api.get(CM)).revision)
+    async with await api.watch(CM, resourceVersion=str(revision + 2)) as watch:
+        for name in "abcd":
+            (await api.post(CM, config_map(name))).ok()
+        assert await watch.take(2) == [("ADDED", "c"), ("ADDED", "d")]
+        assert await watch.quiet()
+
+
+async def test_the_state_at_a_revision_that_does_not_come(api: Api, monkeypatch) -> None:
     monkeypatch.setattr(reads, "REVISION_WAIT_SECONDS", 0.1)
     revision = int((await api.get(CM)).revision)
-    answer = await api.get(CM, watch="1", resourceVersion=str(revision + 10_000))
-    assert (answer.code, answer.reason) == (504, "Timeout")
-    assert answer.json["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
+    query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan", "allowWatchBookmarks": "true"}
+    async with await api.watch(CM, resourceVersion=str(revision + 9), **query) as watch:
+        event = await watch.next()
+        assert await watch.ended()
+    assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 504, "Timeout")
+    assert event["object"]["message"] == f"Timeout: Too large resource version: {revision + 9}, current: {revision}"
+    assert event["object"]["details"]["causes"] == [
+        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    ]
 
 
 async def test_bookmarks(world: World) -> None:

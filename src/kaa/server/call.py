@@ -1,6 +1,6 @@
 """One request on its way through the server: who, what, on which kind, and what it has gathered so far."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server import forms
 from kaa.server.admission.api import Chain
+from kaa.server.cache import Cached
 from kaa.server.objects import Objects
 from kaa.server.request import RequestInfo, User
 from kaa.server.webhooks import Webhooks
@@ -41,6 +42,8 @@ class Parts:
     webhooks: Webhooks
     #: By storage prefix: what writes of that resource reserve.
     reservations: dict[str, Reserve] = field(default_factory=dict)
+    #: By qualified name: kinds of which nothing is stored, and whose objects are worked out when they are read.
+    computed: dict[str, Callable[[], Sequence[Cached]]] = field(default_factory=dict)
 
     @property
     def registry(self) -> Registry:
@@ -81,13 +84,15 @@ class Call:
 
     def form(self) -> forms.Form:
         """The form the client asked for; raises 406."""
-        request = self.request
+        request, headers = self.request, self.request.headers
         return forms.choose(
-            request.headers.get("accept", ""),
+            self.spec,
+            self.info.verb,
+            headers.get("accept", ""),
+            headers.get("user-agent", ""),
+            request.param,
             request.query,
-            lambda: request.param("includeObject"),
             self.clock.now,
-            has_protobuf=bool(self.spec.protobuf),
         )
 
     @property

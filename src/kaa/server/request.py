@@ -43,7 +43,6 @@ class RequestInfo:
     rest: str = ""
 
 
-_TRUE = ("1", "true", "True", "t", "T", "TRUE")
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -87,13 +86,19 @@ def parse(request: Request) -> RequestInfo:
         verb = "watch" if verb == "get" else verb
     elif not name and not subresource:
         if verb == "get":
-            verb = "watch" if "watch=" in request.query and request.param("watch") in _TRUE else "list"
+            verb = "watch" if "watch" in request.query and _watching(request) else "list"
         elif verb == "delete":
             verb = "deletecollection"
         if "metadata.name" in request.query and verb in ("list", "watch", "deletecollection"):
             # What is restricted to one name is allowed by rules that name it.
             name = _selected_name(request.param("fieldSelector"))
     return RequestInfo(verb, path, True, group, version, resource, subresource, namespace, name, tail)
+
+
+def _watching(request: Request) -> bool:
+    """`watch` is on unless it says "false" or "0": the API reads switches of a query so."""
+    values = request.params.get("watch")
+    return values is not None and values[0].lower() not in ("false", "0")
 
 
 def _selected_name(text: str) -> str:

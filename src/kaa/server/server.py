@@ -20,6 +20,7 @@ from kaa.server.authn import Authentication, ServiceAccountTokens, StaticTokens
 from kaa.server.authz import EscalationCheck, Rbac, authorizer
 from kaa.server.bootstrap import bootstrap
 from kaa.server.call import Parts
+from kaa.server.components import Components
 from kaa.server.discovery import Discovery
 from kaa.server.health import Health
 from kaa.server.objects import Objects
@@ -111,6 +112,7 @@ class ApiServer:
         parts.reservations[services.storage_prefix] = ServiceReservations(
             objects.of(services), settings.service_cluster_ip_range
         )
+        parts.computed["componentstatuses"] = Components(objects, registry, clock).entries
         audiences = settings.api_audiences or (settings.service_account_issuer,)
         key = self._token_key or ec.generate_private_key(ec.SECP256R1())
         self.tokens = ServiceAccountTokens(key, settings.service_account_issuer, audiences, objects, clock)

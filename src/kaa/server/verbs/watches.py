@@ -5,7 +5,6 @@ change's frame to its connection. One that reads too slowly is cut off, and resu
 """
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,8 @@ from kaa.meta import errors
 from kaa.server import forms
 from kaa.server.cache import ADDED, DELETED, MODIFIED, Cached, Change, ResourceCache
 from kaa.server.call import Call
-from kaa.server.verbs.reads import Filter, _parse_revision, filter_of, wait_for_revision
+from kaa.server.verbs.options import list_options
+from kaa.server.verbs.reads import Filter, wait_for_revision
 
 __all__ = ["watch"]
 
@@ -31,70 +31,41 @@ UNREAD_BYTES_MAX = 16 << 20
 WATCH_SECONDS = 1800.0
 #: Objects or changes written before the loop is given to others.
 STATE_STEP = 128
-TRUE = ("true", "1", "True", "t", "T", "TRUE")
 
 
-def watch(call: Call) -> Answer | Awaitable[Answer]:
-    """Open a watch. Everything that can be refused is refused before the stream begins."""
-    request = call.request
-    selection = filter_of(call)
-    text = request.param("resourceVersion")
-    revision = _parse_revision(text) if text else 0
-    bookmarks = request.param("allowWatchBookmarks") in TRUE
-    initial = request.param("sendInitialEvents")
-    _check_initial(call, initial, request.param("resourceVersionMatch"))
-    seconds = _timeout_seconds(request.param("timeoutSeconds"))
+def watch(call: Call) -> Answer:
+    """Open a watch. What is asked wrongly is refused before the stream begins; a revision that cannot be had is told
+    by an ERROR event, as the original does."""
+    options = list_options(call, watch=True)
     form = call.form()
-    if isinstance(form, forms.YamlForm):
-        raise errors.not_acceptable((forms.JSON_TYPE, forms.PROTOBUF_TYPE))
-    if form is forms.PRETTY:
-        form = forms.JSON  # an event is a line
-    # "start at any, or at the most recent": what is there comes first, without a closing mark
-    with_state = initial in TRUE or (not initial and revision == 0)
+    current = call.objects.cache.revision
+    # "Any" and "the most recent" begin with what is there, without a closing mark.
+    with_state = options.initial if options.initial is not None else options.revision == 0
+    seconds = float(options.timeout_seconds) if options.timeout_seconds > 0 else ids.jitter(WATCH_SECONDS, 1.0)
     wanted = _Wanted(
-        selection, form, revision or call.objects.cache.revision, with_state, initial in TRUE and bookmarks, bookmarks,
-        seconds,
+        options.selection, form, options.revision or current, with_state,
+        bool(options.initial) and options.bookmarks, options.bookmarks,
     )  # fmt: skip
-    if revision > call.objects.cache.revision:
-        return _open_after_wait(call, wanted)
-    return _open(call, wanted)
-
-
-async def _open_after_wait(call: Call, wanted: "_Wanted") -> Answer:
-    await wait_for_revision(call, wanted.revision)
-    return _open(call, wanted)
-
-
-def _open(call: Call, wanted: "_Wanted") -> Answer:
     cache = call.objects.of(call.spec)
-    if not wanted.with_state and cache.since(wanted.revision) is None:
-        raise errors.expired(f"too old resource version: {wanted.revision} ({cache.floor})")
 
     async def run(writer: Writer) -> None:
         watcher = _Watcher(call, cache, wanted, writer)
+        deadline = call.clock.monotonic() + seconds
         try:
-            async with asyncio.timeout(wanted.seconds):
-                if wanted.with_state:
-                    await watcher.begin_with_state(closing_mark=wanted.closing_mark)
-                else:
-                    await watcher.begin_after(wanted.revision)
-                await writer.closed.wait()
-        except TimeoutError:
+            if wanted.with_state:
+                await watcher.begin_with_state()
+            else:
+                await watcher.begin_after()
+            # The listener cancels this when the client goes or the server stops, `_Watcher.cut` for one too slow.
+            await call.clock.sleep(deadline - call.clock.monotonic())
             watcher.bookmark(call.objects.cache.revision)
+        except errors.StatusError as error:
+            writer.write(watcher.error(error))
         finally:
             cache.unfollow(watcher)
 
-    form = wanted.form
     streamed = form.content_type if form.content_type == forms.JSON_TYPE else f"{form.content_type};stream=watch"
     return StreamingResponse(run, 200, streamed, tuple(call.warning_headers()))
-
-
-def _timeout_seconds(text: str) -> float:
-    try:
-        seconds = int(text or 0)
-    except ValueError as error:
-        raise errors.bad_request(f'timeoutSeconds "{text}" is not a whole number') from error
-    return float(seconds) if 0 < seconds < WATCH_SECONDS * 48 else ids.jitter(WATCH_SECONDS, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +74,18 @@ class _Wanted:
 
     selection: Filter
     form: forms.Form
+    #: Where it begins: the revision asked for, or the newest.
     revision: int
     with_state: bool
     closing_mark: bool
     bookmarks: bool
-    seconds: float
 
 
 class _Watcher:
     """Writes the changes that pass its filter to one connection."""
 
     __slots__ = (
+        "ages",
         "bookmarks",
         "cache",
         "call",
@@ -125,12 +97,15 @@ class _Watcher:
         "selection",
         "spec",
         "table_started",
+        "task",
+        "wanted",
         "writer",
     )  # fmt: skip
 
     def __init__(self, call: Call, cache: ResourceCache, wanted: _Wanted, writer: Writer) -> None:
         self.call = call
         self.cache = cache
+        self.wanted = wanted
         self.selection = wanted.selection
         self.form = wanted.form
         self.writer = writer
@@ -138,19 +113,25 @@ class _Watcher:
         self.spec: KindSpec = call.spec
         #: What tells this watcher's frames from others' of the same change.
         self.key = (wanted.form.key, call.spec.resource)
-        self.table_started = not isinstance(wanted.form, forms.TableForm)
+        #: A table's cells depend on when they are made.
+        self.ages = isinstance(wanted.form, forms.TableForm)
+        self.table_started = not self.ages
         self.last = 0
         #: Changes that wait until the state before them has been written; None once everything is live.
         self.held: list[Change] | None = []
         self.held_bytes = 0
+        self.task = asyncio.current_task()
 
-    async def begin_with_state(self, *, closing_mark: bool) -> None:
+    async def begin_with_state(self) -> None:
         """Everything there is, as ADDED, as fast as the client takes it, then what has changed meanwhile, then what
-        follows. Nothing is left out, and nothing comes twice."""
+        follows. Nothing is left out, and nothing comes twice. Raises 504 for a revision that does not come."""
+        await wait_for_revision(self.call, self.wanted.revision)
         selection = self.selection
-        entries = self.cache.in_namespace(selection.namespace)
-        if selection.name is not None:
-            entries = [entry for entry in entries if entry.name == selection.name]
+        if selection.name is not None and (selection.namespace or not self.spec.namespaced):
+            entry = self.call.objects.find(self.spec, selection.namespace, selection.name)
+            entries = [entry] if entry is not None else []
+        else:
+            entries = self.cache.in_namespace(selection.namespace)
         self.last = mark = self.call.objects.cache.revision
         self.cache.follow(self)
         for start in range(0, len(entries), STATE_STEP):
@@ -159,19 +140,18 @@ class _Watcher:
             if frames:
                 self.writer.write_framed(b"".join(frames))
             await self._breathe()
-        if closing_mark:
+        if self.wanted.closing_mark:
             self.writer.write(self._bookmark(mark, {"k8s.io/initial-events-end": "true"}))
         await self._go_live()
 
-    async def begin_after(self, revision: int) -> None:
-        """What has changed since, then what follows."""
-        self.last = revision
+    async def begin_after(self) -> None:
+        """What has changed since, then what follows; of a revision to come, only what follows that. Raises 410 when
+        the changes are no longer all remembered."""
+        revision = self.wanted.revision
         missed = self.cache.since(revision)
         if missed is None:
-            status = errors.expired(f"too old resource version: {revision} ({self.cache.floor})").to_status()
-            self.writer.write(self._error(status))
-            self.writer.close()
-            return
+            raise errors.expired(f"too old resource version: {revision} ({self.cache.floor})")
+        self.last = revision
         self.cache.follow(self)
         held = self.held
         assert held is not None
@@ -192,7 +172,9 @@ class _Watcher:
         await self.writer.drain()
         await asyncio.sleep(0)
 
-    def _error(self, status: Json) -> bytes:
+    def error(self, error: errors.StatusError) -> bytes:
+        """The ERROR event that ends a watch."""
+        status = error.to_status()
         if isinstance(self.form, forms.ProtobufForm):
             return protobuf.encode_watch_event("ERROR", forms.PROTOBUF.plain(self.spec, status))
         return orjson.dumps({"type": "ERROR", "object": status}) + b"\n"
@@ -205,9 +187,17 @@ class _Watcher:
         self.held.append(change)
         self.held_bytes += change.size
         if self.held_bytes > UNREAD_BYTES_MAX:
-            self.writer.abort()
+            self.cut()
+
+    def cut(self) -> None:
+        """The client reads too slowly: it comes back, and resumes from what it saw last."""
+        self.writer.abort()
+        if self.task is not None:
+            self.task.cancel()
 
     def _pass_on(self, change: Change) -> None:
+        if change.revision <= self.wanted.revision:
+            return  # before the revision that was asked for, which was still to come
         self.last = change.revision
         new, old = change.new, change.old
         selection = self.selection
@@ -222,13 +212,14 @@ class _Watcher:
             kind = DELETED
         else:
             return
-        if self.table_started:
+        if self.table_started and not (self.ages and self.held is not None):
             framed = change.frame((self.key, kind), lambda: self._changed(kind, change))
         else:
-            framed = self._changed(kind, change)  # with the columns, for this watcher alone
+            # With the columns, for this watcher alone; or an old change, whose ages were told when it was new.
+            framed = self._changed(kind, change)
         self.writer.write_framed(framed)
         if self.writer.buffered > UNREAD_BYTES_MAX:
-            self.writer.abort()
+            self.cut()
 
     def bookmark(self, revision: int) -> None:
         """Say how far this watcher has seen, if it wants to know and it is news."""
@@ -255,39 +246,15 @@ class _Watcher:
         return frame(b'{"type":"%b","object":%b}\n' % (kind.encode(), body.rstrip(b"\n")))
 
     def _bookmark(self, revision: int, annotations: Json | None) -> bytes:
-        resource = self.spec.resource
-        metadata: Json = {"resourceVersion": str(revision), "creationTimestamp": None}
+        metadata: Json = {"resourceVersion": str(revision)}
         if annotations:
             metadata["annotations"] = annotations
-        obj: Json
+        obj = {"kind": self.spec.kind, "apiVersion": self.spec.api_version, "metadata": metadata}
         if isinstance(self.form, forms.TableForm):
-            obj = {
-                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": str(revision)},
-                "columnDefinitions": None if self.table_started else forms.column_definitions(self.spec),
-                "rows": [{"cells": [""] * len(self.spec.columns), "object": {
-                    "kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}}],
-            }  # fmt: skip
-        elif self.form is forms.PARTIAL:
-            obj = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
+            body = self.form.mark(self.spec, obj, columns=not self.table_started)
+            self.table_started = True
         else:
-            obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+            body = self.form.plain(self.spec, obj)
         if isinstance(self.form, forms.ProtobufForm):
-            return protobuf.encode_watch_event("BOOKMARK", self.form.plain(self.spec, obj))
-        return orjson.dumps({"type": "BOOKMARK", "object": obj}) + b"\n"
-
-
-def _check_initial(call: Call, initial: str, match: str) -> None:
-    def refuse(why: str) -> errors.StatusError:
-        return errors.StatusError(422, "Invalid", f'ListOptions.meta.k8s.io "" is invalid: {why}')
-
-    if initial:
-        if match != "NotOlderThan":
-            raise refuse(
-                "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to "
-                "NotOlderThan"
-                if not match
-                else f'resourceVersionMatch: Unsupported value: "{match}": supported values: "NotOlderThan"'
-            )
-    elif match:
-        raise refuse("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless "
-                     "sendInitialEvents is provided")  # fmt: skip
+            return protobuf.encode_watch_event("BOOKMARK", body)
+        return b'{"type":"BOOKMARK","object":%b}\n' % body

@@ -1,0 +1,64 @@
+"""What a form is, and what all of them share."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import orjson
+
+from kaa.kinds.spec import KindSpec
+from kaa.server.cache import Cached
+
+__all__ = ["MADE_OBJECTS", "PEOPLE_OBJECTS", "PIECE_OBJECTS", "Form", "Json", "items", "wire_of"]
+
+Json = dict[str, Any]
+
+#: A list leaves in pieces of this many objects, so that no piece is large and nothing is joined twice.
+PIECE_OBJECTS = 128
+#: The same where each object has to be decoded: what fits into a few milliseconds.
+MADE_OBJECTS = 16
+#: Indented, or as YAML, for people: slower again.
+PEOPLE_OBJECTS = 4
+
+
+class Form(Protocol):
+    """One way to write objects. `key` tells forms apart where their bytes are kept."""
+
+    key: Any
+    content_type: str
+    #: Objects that one step of a list may take.
+    step: int
+
+    def one(self, spec: KindSpec, cached: Cached) -> bytes:
+        """One object, as the answer to a get or a write."""
+
+    def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json, step: int = 0) -> Iterable[bytes]:
+        """A list, as pieces of one body, each made when it is asked for; an empty piece is a place to pause.
+
+        The first piece of a JSON list ends with the bracket that opens its items, the last one closes it; between
+        them, pieces are whole items with commas, or one comma. `step` is the items of a piece (0: the form's own).
+        """
+
+    def event(self, spec: KindSpec, cached: Cached) -> bytes:
+        """The object of a watch event."""
+
+    def plain(self, spec: KindSpec, obj: Json) -> bytes:
+        """An object that is not in the cache: a dry run's answer, a review, a status."""
+
+
+def wire_of(spec: KindSpec, cached: Cached) -> bytes:
+    """The entry's JSON in the version that `spec` serves."""
+    if cached.spec is spec or spec.conversion is None:
+        return cached.wire
+    convert = spec.conversion.from_stored
+    return cached.form(spec.resource, lambda entry: orjson.dumps(convert(entry.decode())))
+
+
+def items(head: Json, field: bytes, objects: Sequence[Cached], step: int,
+           make: Callable[[Cached], bytes]) -> Iterator[bytes]:  # fmt: skip
+    """A JSON list in pieces."""
+    yield orjson.dumps(head)[:-1] + b',"%b":[' % field
+    for start in range(0, len(objects), step):
+        if start:
+            yield b","
+        yield b",".join([make(each) for each in objects[start : start + step]])
+    yield b"]}\n"
