@@ -9,15 +9,13 @@ __all__ = ["join"]
 
 
 async def join(left: Connection, right: Connection) -> None:
-    """Pass bytes both ways until both sides have ended, or one is gone. A half-close is passed on where the transport
-    can; where it can't (TLS), the end of one side is the end of both. Closes neither."""
+    """Pass bytes both ways until either side ends or is gone; what had come until then is written. Closes neither."""
 
     async def carry(source: Connection, sink: Connection) -> None:
         try:
             while data := await source.read():
                 sink.write(data)
                 await sink.drain()
-            sink.write_eof()
         except Disconnected:
             pass
 

@@ -124,7 +124,7 @@ class NodeServer:
         begun = [each for each in tries if each.state != "created"]
         index = 1 if previous else 0
         if len(begun) <= index:
-            text = f'container "{container}" in pod "{name}" is not available'
+            text = _why_no_log(worker.writer.current or {}, container, name)
             if previous:
                 text = f'previous terminated container "{container}" in pod "{name}" not found'
             return Response(400, text.encode(), "text/plain")
@@ -153,6 +153,9 @@ class NodeServer:
         if isinstance(found, Response):
             return found
         options = StreamOptions(request)
+        if verb == "attach":
+            # Whether there is a terminal was decided when the container was made.
+            options.use_terminal(self._has_terminal(rest))
         runtime = self._kubelet.runtime
 
         async def url() -> str:
@@ -177,7 +180,7 @@ class NodeServer:
         worker = self._find(namespace, name)
         sandbox = worker.seen.sandbox if worker is not None else None
         if sandbox is None or not sandbox.ready:
-            return Response(404, f'pod "{name}" is not running'.encode(), "text/plain")
+            return Response(500, f'pod not found ("{name}_{namespace}")'.encode(), "text/plain")
         return await port_stream(request, lambda: self._kubelet.runtime.port_forward(sandbox.id))
 
     async def _run(self, request: Request, rest: list[str]) -> Answer:
@@ -191,17 +194,43 @@ class NodeServer:
             return Response(500, error.message.encode(), "text/plain")
         return Response(200, (result.stdout + result.stderr)[:RUN_BYTES_MAX], "text/plain")
 
+    def _has_terminal(self, rest: list[str]) -> bool:
+        worker = self._find(rest[0], rest[1])
+        spec = worker.pod.spec if worker is not None else None
+        every = (*spec.containers, *spec.init_containers, *spec.ephemeral_containers) if spec is not None else ()
+        return any(each.tty for each in every if each.name == rest[-1])
+
     def _running(self, rest: list[str]) -> "ContainerSeen | Response":
         """The container of /namespace/pod[/uid]/container."""
         worker = self._find(rest[0], rest[1])
+        if worker is None:
+            return Response(404, b"pod does not exist", "text/plain")
         container = rest[-1]
-        latest = worker.seen.latest(container) if worker is not None else None
+        latest = worker.seen.latest(container)
         if latest is None or not latest.running:
-            return Response(404, f'container not found ("{container}")'.encode(), "text/plain")
+            return Response(500, f'container not found ("{container}")'.encode(), "text/plain")
         return latest
 
 
 _BOOLEAN = re.compile(r"^(1|t|true)$", re.IGNORECASE)
+
+
+_PULLING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}
+
+
+def _why_no_log(status: Json, container: str, pod: str) -> str:
+    """The original's words for a container that has not begun."""
+    where = f'container "{container}" in pod "{pod}"'
+    for part in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
+        for each in status.get(part) or ():
+            if each["name"] == container and (waiting := (each.get("state") or {}).get("waiting")):
+                reason = waiting.get("reason", "")
+                known = {
+                    "ErrImagePull": "image can't be pulled",
+                    "ImagePullBackOff": "trying and failing to pull image",
+                }
+                return f"{where} is waiting to start: {known.get(reason, reason)}"
+    return f"{where} is not available"
 
 
 def _log_options(request: Request, now: float) -> tuple[LogOptions, bool]:

@@ -1,33 +1,44 @@
 """exec, attach and port-forward: from whoever asks the node to the runtime's streaming server.
 
-The runtime gives a URL that speaks SPDY/3.1. A client that speaks SPDY too gets a pipe of raw bytes. One that speaks
-WebSocket is translated: each message is a channel byte and data; on the runtime's side each channel is a stream. That
-is the only way on which standard input ends properly with containerd, whose own WebSocket server can't half-close.
+The runtime gives a URL that speaks SPDY/3.1. A client that speaks SPDY too gets a pipe of raw bytes, as does one that
+tunnels SPDY through WebSocket messages. The channels of WebSocket clients are translated (`channels`).
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-import orjson
-
-from kaa.base.log import Logger
+from kaa.base import tasks
 from kaa.base.tasks import Scope
 from kaa.http.api import Answer, CallError, Connection, Disconnected, Header, Request, Response, Upgrade, Upgraded
 from kaa.http.call import Caller
-from kaa.http.spdy import SpdySession, SpdyStream
+from kaa.http.pipes import join
+from kaa.http.spdy import SpdySession
 from kaa.http.websocket import WebSocket, accept
+from kaa.kubelet.channels import (
+    COMMAND_PROTOCOLS,
+    ERROR,
+    PORT_PROTOCOLS,
+    RESIZE,
+    STDERR,
+    STDIN,
+    STDOUT,
+    Channels,
+    carry_command,
+    carry_ports,
+)
 from kaa.kubelet.cri import api
 
 __all__ = ["StreamOptions", "command_stream", "port_stream"]
 
-_log = Logger("kubelet")
-V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
-STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
-_NAMES = {STDIN: "stdin", STDOUT: "stdout", STDERR: "stderr", ERROR: "error", RESIZE: "resize"}
+_VERSIONS = "x-stream-protocol-version"
+_STATUS_VERSION = "v4.channel.k8s.io"  # of the runtime's error stream: it ends with a Status
 _PORT_FORWARD = "portforward.k8s.io"
 _TUNNEL = "SPDY/3.1+portforward.k8s.io"
 _MESSAGE_BYTES_MAX = 4 * 1024 * 1024
+_PORTS_MAX = 64
+
+Url = Callable[[], Awaitable[str]]
 
 
 class StreamOptions:
@@ -44,6 +55,11 @@ class StreamOptions:
         self.stderr = flag("stderr", "error") and not self.tty
         self.command = request.params.get("command", [])
 
+    def use_terminal(self, tty: bool) -> None:
+        """The container has a terminal, or has none, whatever was asked for."""
+        self.tty = tty
+        self.stderr = self.stderr and not tty
+
     @property
     def channels(self) -> list[int]:
         """Those of a session, in the order in which the runtime expects its streams."""
@@ -55,47 +71,110 @@ class StreamOptions:
         return wanted
 
 
-async def command_stream(request: Request, options: StreamOptions, url: Callable[[], Awaitable[str]]) -> Answer:
+async def command_stream(request: Request, options: StreamOptions, url: Url) -> Answer:
     """Answer an exec or attach request; `url` asks the runtime for its streaming URL."""
     if not (options.stdin or options.stdout or options.stderr):
         return _bad("you must specify at least 1 of stdin, stdout, stderr")
     kind = request.headers.get("upgrade", "").lower()
-    if kind == "websocket":
-
-        async def serve(socket: WebSocket) -> None:
-            await _bridge(socket, options, url)
-
-        return accept(
-            request, serve, subprotocols=(V5, V4), subprotocol_required=True, message_bytes_max=_MESSAGE_BYTES_MAX
-        )
     if kind == "spdy/3.1":
         return await _pipe(request, url)
-    return _bad("this path is a stream: upgrade to websocket or SPDY/3.1")
+    if kind != "websocket":
+        return _bad("this path is a stream: upgrade to websocket or SPDY/3.1")
+    try:
+        place = await url()
+    except api.RuntimeFailed as error:
+        return _failed(error)
+
+    async def serve(socket: WebSocket) -> None:
+        channels = Channels(socket)
+        try:
+            caller, upgraded = await _connect(place, [("X-Stream-Protocol-Version", _STATUS_VERSION)])
+        except CallError as error:
+            await channels.fail(f"error executing command in container: {error}")
+            return
+        session = SpdySession(upgraded.connection)
+        try:
+            await carry_command(channels, session, options.channels)
+        except Disconnected:
+            pass  # the client went away: so does the command's terminal
+        finally:
+            await session.close()
+            await caller.close()
+
+    return _websocket(request, serve, COMMAND_PROTOCOLS)
 
 
-async def port_stream(request: Request, url: Callable[[], Awaitable[str]]) -> Answer:
-    """Answer a port-forward request: raw SPDY, or SPDY within WebSocket messages (as kubectl does)."""
+async def port_stream(request: Request, url: Url) -> Answer:
+    """Answer a port-forward request: raw SPDY, SPDY within WebSocket messages (as kubectl does), or channels."""
     kind = request.headers.get("upgrade", "").lower()
     if kind == "spdy/3.1":
         return await _pipe(request, url)
-    if kind == "websocket":
+    if kind != "websocket":
+        return _bad("this path is a stream: upgrade to websocket or SPDY/3.1")
+    tunnelled = _TUNNEL in request.headers.get("sec-websocket-protocol", "")
+    try:
+        ports = [] if tunnelled else _ports(request)
+        place = await url()
+    except ValueError as error:
+        return _bad(str(error))
+    except api.RuntimeFailed as error:
+        return _failed(error)
+    headers = [("X-Stream-Protocol-Version", _PORT_FORWARD)]
 
-        async def serve(socket: WebSocket) -> None:
-            caller, upgraded = await _connect(await url(), [("X-Stream-Protocol-Version", _PORT_FORWARD)])
-            try:
-                await _tunnel(socket, upgraded.connection)
-            finally:
-                upgraded.connection.close()
-                await caller.close()
+    async def tunnel(socket: WebSocket) -> None:
+        caller, upgraded = await _connect(place, headers)
+        try:
+            await _tunnel(socket, upgraded.connection)
+        finally:
+            upgraded.connection.close()
+            await caller.close()
 
-        return accept(
-            request, serve, subprotocols=(_TUNNEL,), subprotocol_required=True, message_bytes_max=_MESSAGE_BYTES_MAX
-        )
-    return _bad("this path is a stream: upgrade to websocket or SPDY/3.1")
+    async def serve(socket: WebSocket) -> None:
+        caller, upgraded = await _connect(place, headers)
+        session = SpdySession(upgraded.connection)
+        try:
+            await carry_ports(Channels(socket), session, ports)
+        except Disconnected:
+            pass
+        finally:
+            await session.close()
+            await caller.close()
+
+    return _websocket(request, tunnel, (_TUNNEL,)) if tunnelled else _websocket(request, serve, PORT_PROTOCOLS)
+
+
+def _websocket(request: Request, serve: Callable[[WebSocket], Awaitable[None]], protocols: tuple[str, ...]) -> Answer:
+    offered = bool(request.headers.get("sec-websocket-protocol"))
+    return accept(
+        request,
+        serve,
+        subprotocols=protocols,
+        subprotocol_required=offered,
+        message_bytes_max=_MESSAGE_BYTES_MAX,
+    )
+
+
+def _ports(request: Request) -> list[int]:
+    """The ports of a client that speaks channels; raises ValueError."""
+    words = [word for name in ("port", "ports") for text in request.params.get(name, []) for word in text.split(",")]
+    if not words:
+        raise ValueError('query parameter "port" is required')
+    if len(words) > _PORTS_MAX:
+        raise ValueError(f"at most {_PORTS_MAX} ports can be forwarded at once")
+    for word in words:
+        if not word.isdigit() or int(word) > 65535:
+            raise ValueError(f'unable to parse "{word}" as a port')
+        if int(word) < 1:
+            raise ValueError(f'port "{word}" must be > 0')
+    return [int(word) for word in words]
 
 
 def _bad(message: str) -> Response:
     return Response(400, message.encode(), "text/plain")
+
+
+def _failed(error: Exception) -> Response:
+    return Response(500, str(error).encode(), "text/plain")
 
 
 async def _connect(url: str, headers: list[Header]) -> tuple[Caller, Upgraded]:
@@ -108,35 +187,28 @@ async def _connect(url: str, headers: list[Header]) -> tuple[Caller, Upgraded]:
         raise
 
 
-async def _pipe(request: Request, url: Callable[[], Awaitable[str]]) -> Answer:
-    versions = request.headers.get("x-stream-protocol-version", "")
+async def _pipe(request: Request, url: Url) -> Answer:
+    versions = request.headers.get(_VERSIONS, "")
     headers: list[Header] = [
         ("X-Stream-Protocol-Version", each.strip()) for each in versions.split(",") if each.strip()
     ]
     try:
         caller, upgraded = await _connect(await url(), headers)
     except (CallError, api.RuntimeFailed) as error:
-        return Response(500, f"error executing command in container: {error}".encode(), "text/plain")
-    chosen = upgraded.headers.get("x-stream-protocol-version", "")
+        return _failed(error)
+    chosen = upgraded.headers.get(_VERSIONS, "")
 
     async def run(connection: Connection) -> None:
-        async with Scope("pipe") as scope:
-            there = scope.spawn(_carry(connection, upgraded.connection), name="there")
-            back = scope.spawn(_carry(upgraded.connection, connection), name="back")
-            await asyncio.wait((there, back), return_when=asyncio.FIRST_COMPLETED)
-        upgraded.connection.close()
-        await caller.close()
+        try:
+            await join(connection, upgraded.connection)
+        finally:
+            upgraded.connection.close()
+            await caller.close()
 
-    return Upgrade("SPDY/3.1", run, [("X-Stream-Protocol-Version", chosen)] if chosen else [])
+    def unused() -> None:
+        tasks.spawn(caller.close(), name="streams/close")
 
-
-async def _carry(source: Connection, sink: Connection) -> None:
-    try:
-        while data := await source.read():
-            sink.write(data)
-            await sink.drain()
-    except Disconnected:
-        pass
+    return Upgrade("SPDY/3.1", run, [("X-Stream-Protocol-Version", chosen)] if chosen else [], unused)
 
 
 async def _tunnel(socket: WebSocket, connection: Connection) -> None:
@@ -158,78 +230,3 @@ async def _tunnel(socket: WebSocket, connection: Connection) -> None:
     async with Scope("tunnel") as scope:
         ends = {scope.spawn(there(), name="there"), scope.spawn(back(), name="back")}
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-
-
-async def _bridge(socket: WebSocket, options: StreamOptions, url: Callable[[], Awaitable[str]]) -> None:
-    """Between a WebSocket client and the runtime's SPDY."""
-    try:
-        caller, upgraded = await _connect(await url(), [("X-Stream-Protocol-Version", V4)])
-    except (CallError, api.RuntimeFailed) as error:
-        await socket.send(bytes((ERROR,)) + _failure(f"error executing command in container: {error}"))
-        return
-    session = SpdySession(upgraded.connection)
-    try:
-        streams: dict[int, SpdyStream] = {}
-        for channel in options.channels:
-            streams[channel] = session.open_soon({"streamType": _NAMES[channel]})
-        await _translate(socket, streams)
-    except Disconnected:
-        # The client went away: so does the command's terminal.
-        pass
-    finally:
-        await session.close()
-        await caller.close()
-
-
-async def _translate(socket: WebSocket, streams: dict[int, SpdyStream]) -> None:
-    # What nobody writes to is finished at once; the runtime waits for it otherwise.
-    for channel in (ERROR, STDOUT, STDERR):
-        if channel in streams:
-            streams[channel].finish()
-    # Clients take an empty message per channel as the sign that the streams are there.
-    for channel in (STDOUT, STDERR):
-        if channel in streams:
-            await socket.send(bytes((channel,)))
-
-    async def output(channel: int) -> None:
-        while data := await streams[channel].read():
-            await socket.send(bytes((channel,)) + data)
-
-    async def status() -> None:
-        text = await streams[ERROR].read_all(64 * 1024)
-        # The command's end is told last, when all its output has been.
-        await asyncio.gather(*(waited for waited in outputs))
-        await socket.send(bytes((ERROR,)) + (text or _failure("the runtime ended the stream without a status")))
-
-    async with Scope("exec") as scope:
-        outputs = [
-            scope.spawn(output(channel), name=_NAMES[channel]) for channel in (STDOUT, STDERR) if channel in streams
-        ]
-        done = scope.spawn(status(), name="status")
-        reading = scope.spawn(_input(socket, streams), name="input")
-        await asyncio.wait((done, reading), return_when=asyncio.FIRST_COMPLETED)
-        if reading.done() and not done.done() and socket.close_code is None:
-            await asyncio.wait((done,))
-
-
-async def _input(socket: WebSocket, streams: dict[int, SpdyStream]) -> None:
-    """Client to runtime, until the client closes."""
-    while (message := await socket.receive()) is not None:
-        data = message if isinstance(message, bytes) else message.encode()
-        if not data:
-            continue
-        channel = data[0]
-        if channel == CLOSE:
-            # v5: the byte after it names the channel that ends.
-            for ended in data[1:2]:
-                if ended in streams:
-                    streams[ended].finish()
-        elif channel in (STDIN, RESIZE) and channel in streams and len(data) > 1:
-            await streams[channel].write(data[1:])
-
-
-def _failure(message: str) -> bytes:
-    return orjson.dumps({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
-        "reason": "InternalError", "code": 500,
-    })  # fmt: skip
