@@ -1,5 +1,6 @@
 """Decoding: types, canonical forms, nulls, unknown fields; defaults; what is required."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kaa.kinds import tables
-from kaa.kinds.duplicates import duplicate_fields
+from kaa.kinds.duplicates import has_duplicates, strict_errors
 from kaa.kinds.registry import builtin
 from kaa.meta.errors import StatusError
 
@@ -165,5 +166,12 @@ def test_schema_nodes_say_how_lists_merge() -> None:
 
 def test_duplicate_fields_are_named() -> None:
     raw = b'{"spec":{"replicas":1,"replicas":2,"list":[{"a":1},{"b":1,"b":2}]},"kind":"A"}'
-    assert duplicate_fields(raw) == ['duplicate field "spec.replicas"', 'duplicate field "spec.list[1].b"']
-    assert duplicate_fields(b'{"a":{"b":1},"c":{"b":1}}') == []
+    assert has_duplicates(raw, json.loads(raw))
+    assert strict_errors(raw) == ['duplicate field "spec.replicas"', 'duplicate field "spec.list[1].b"']
+    # An unknown field that stands twice is told once, as unknown, and all in the order they stand.
+    told = strict_errors(raw, ['unknown field "spec.list[1].b"', 'unknown field "kind"'])
+    assert told == ['duplicate field "spec.replicas"', 'unknown field "spec.list[1].b"', 'unknown field "kind"']
+    for clean in (b'{"a":{"b":1},"c":{"b":1}}', b'{"a" : "b:c", "d":":::"}', b"{}"):
+        assert not has_duplicates(clean, json.loads(clean)) and strict_errors(clean) == []
+    hidden = b'{"a":"\\u003a","a":1}'  # the escape makes up for the colon that is lost
+    assert has_duplicates(hidden, json.loads(hidden))

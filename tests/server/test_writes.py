@@ -39,11 +39,11 @@ async def test_what_a_create_may_not_say(api: Api) -> None:
         ({**config_map("b"), "metadata": {}}, 422, "name or generateName is required"),
         ({**config_map("UPPER")}, 422, "a lowercase RFC 1123 subdomain must consist of"),
         ({**config_map("b"), "kind": "Secret"}, 400, "cannot be handled as a ConfigMap"),
-        ({**config_map("b"), "apiVersion": "v2"}, 400, "does not match the expected API version"),
+        ({**config_map("b"), "apiVersion": "v2"}, 400, 'no kind "ConfigMap" is registered for version "v2"'),
         ({**config_map("b"), "data": {"a b": "x"}}, 422, "a valid config key must consist of"),
         ({**config_map("b"), "data": {"a": 5}}, 400, "cannot be handled as a ConfigMap"),
         ({**config_map("b"), "data": "text"}, 400, "cannot be handled as a ConfigMap"),
-        ([], 400, "not an object"),
+        ([], 400, "the object provided is unrecognized (must be of type ConfigMap)"),
     ):
         answer = await api.post(CM, body)
         assert answer.code == code and words in answer.message, (body, answer.body)
@@ -113,9 +113,12 @@ async def test_field_validation(api: Api) -> None:
 
 
 async def test_yaml_is_read(api: Api) -> None:
-    text = b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: y}\ndata:\n  k: |\n    one\n    two\n  d: '2020-01-01'\n"
+    text = (
+        b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: text}\ndata:\n  k: |\n    one\n    two\n"
+    )
+    text += b"  d: '2020-01-01'\n  t: 2020-01-01\n"
     made = (await api.post(CM, text, media="application/yaml")).ok(201)
-    assert made["data"] == {"k": "one\ntwo\n", "d": "2020-01-01"}
+    assert made["data"] == {"k": "one\ntwo\n", "d": "2020-01-01", "t": "2020-01-01"}
 
 
 @pytest.mark.parametrize("acted_on", [False, True])
@@ -172,12 +175,10 @@ async def test_what_nobody_may_change(api: Api) -> None:
     after = (await api.put(f"{CM}/a", {**made, "metadata": meta})).ok()["metadata"]
     assert after["creationTimestamp"] == made["metadata"]["creationTimestamp"]
     assert "selfLink" not in after
-    assert (
-        "deletionTimestamp"
-        not in (await api.merge(f"{CM}/a", {"metadata": {"deletionTimestamp": "2001-01-01T00:00:00Z"}})).json[
-            "metadata"
-        ]
-    )
+    for name, value in (("deletionTimestamp", "2001-01-01T00:00:00Z"), ("deletionGracePeriodSeconds", 5)):
+        refused = await api.merge(f"{CM}/a", {"metadata": {name: value}})
+        assert refused.code == 422 and f"metadata.{name}: Invalid value" in refused.message
+        assert refused.message.endswith("field is immutable")
     assert (await api.merge(f"{CM}/a", {"metadata": {"name": "b"}})).code in (400, 422)
     (await api.post(PODS, pod("p"))).ok()
     moved = await api.merge(f"{PODS}/p", {"spec": {"nodeName": "n"}})

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from kaa.meta import names
-from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, required
+from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, required, too_long
 
-__all__ = ["labels", "validate", "validate_update"]
+__all__ = ["keep_for_status", "labels", "validate", "validate_update"]
 
 Json = dict[str, Any]
 
@@ -22,6 +22,8 @@ _PATH = Path() / "metadata"
 def validate(obj: Json, *, namespaced: bool, name_check: Callable[[str], Iterable[str]]) -> Iterator[Problem]:
     """Name, namespace, labels, annotations, owners, finalizers."""
     meta: Json = obj.get("metadata") or {}
+    if meta.get("generation", 0) < 0:
+        yield invalid(_PATH / "generation", meta["generation"], "must be greater than or equal to 0")
     generated = meta.get("generateName")
     if generated:
         # What follows the prefix is letters and digits, so the prefix may end in a hyphen or a dot.
@@ -69,21 +71,21 @@ def annotation_sizes(found: Mapping[str, str], path: Path) -> Iterator[Problem]:
         for wrong in names.qualified_name(key.lower()):
             yield invalid(path, key, wrong)
     if size > ANNOTATIONS_BYTES_MAX:
-        yield Problem(path, "FieldValueTooLong", f"Too long: may not be more than {ANNOTATIONS_BYTES_MAX} bytes")
+        yield too_long(path, ANNOTATIONS_BYTES_MAX)
 
 
 def _owners(owners: list[Json], path: Path) -> Iterator[Problem]:
+    """Each says whom it means, none is an event, one at most manages. The paths have no index, as in the original."""
     controller = ""
-    for at, owner in enumerate(owners):
-        here = path[at]
-        api_version = owner.get("apiVersion", "")
-        if not api_version or not api_version.rpartition("/")[2]:
-            yield invalid(here / "apiVersion", api_version, "version must not be empty")
+    for owner in owners:
+        api_version = owner.get("apiVersion") or ""
+        if not api_version.rpartition("/")[2]:
+            yield invalid(path / "apiVersion", api_version, "version must not be empty")
         for name in ("kind", "name", "uid"):
             if not owner.get(name):
-                yield invalid(here / name, owner.get(name, ""), f"{name} must not be empty")
+                yield invalid(path / name, owner.get(name) or "", "must not be empty")
         if api_version == "v1" and owner.get("kind") == "Event":
-            yield invalid(here, owner, "v1, Kind=Event is disallowed from being an owner")
+            yield invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller"):
             if controller:
                 yield invalid(
@@ -92,7 +94,7 @@ def _owners(owners: list[Json], path: Path) -> Iterator[Problem]:
                     "Only one reference can have Controller set to true. "
                     f'Found "true" in references for {controller} and {owner.get("name", "")}',
                 )
-            controller = owner.get("name", "")
+            controller = controller or owner.get("name", "")
 
 
 def _finalizers(finalizers: list[str], path: Path) -> Iterator[Problem]:
@@ -124,6 +126,30 @@ def validate_update(new: Json, old: Json) -> Iterator[Problem]:
             )
     if meta.get("generation", 0) < was.get("generation", 0):
         yield invalid(_PATH / "generation", meta.get("generation", 0), "must not be decremented")
+
+
+#: Kinds whose status subresource leaves all metadata as it is (who owns which field excepted), and what others keep.
+#: Everywhere else a status write may change labels, annotations, finalizers and owners too.
+_STATUS_KEEPS_ALL = frozenset({
+    "customresourcedefinitions.apiextensions.k8s.io", "apiservices.apiregistration.k8s.io",
+    "flowschemas.flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+    "volumeattachments.storage.k8s.io", "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "resourceclaims.resource.k8s.io", "storageversionmigrations.storagemigration.k8s.io",
+    "podcertificaterequests.certificates.k8s.io",
+})  # fmt: skip
+_STATUS_KEEPS = {"pods": ("ownerReferences",), "deployments.apps": ("labels",)}
+_CLIENTS = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+def keep_for_status(new: Json, old: Json, resource: str, *, custom: bool = False) -> None:
+    """Put back what a write through `status` may not change of metadata. `resource` is `deployments.apps`."""
+    kept = _CLIENTS if custom or resource in _STATUS_KEEPS_ALL else _STATUS_KEEPS.get(resource, ())
+    meta, was = new["metadata"], old["metadata"]
+    for name in kept:
+        if name in was:
+            meta[name] = was[name]
+        else:
+            meta.pop(name, None)
 
 
 def _quoted(values: list[str]) -> str:

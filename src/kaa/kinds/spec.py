@@ -129,6 +129,9 @@ NO_RULES = Rules()
 class KindSpec:
     """One served type. Closures are compiled, and rules loaded, on first use."""
 
+    #: Custom kinds only: versions differ in more than their name, and a webhook converts between them.
+    converted_by_webhook: bool = False
+
     def __init__(
         self,
         resource: Resource,
@@ -306,6 +309,7 @@ class KindSpec:
         for name in old:
             if name not in ("status", "metadata"):
                 new[name] = old[name]
+        metadata.keep_for_status(new, old, self.resource.qualified, custom=self.custom)
         if self.rules.prepare_status is not None:
             self.rules.prepare_status(new, old)
         _keep(new["metadata"], old["metadata"], "generation")

@@ -6,18 +6,23 @@ the garbage collector takes off when it is done with the dependents.
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import Any
 
-from kaa.base.clock import format_seconds
+from kaa.base.clock import format_seconds, parse_seconds
 from kaa.http.api import Answer
+from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
+from kaa.meta.problems import Path, Problem, invalid
+from kaa.meta.resource import Resource
 from kaa.server import forms
 from kaa.server.admission.api import Attributes
 from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
+from kaa.server.verbs import writeoptions
 from kaa.server.verbs.bodies import read_part
 from kaa.server.verbs.reads import filter_of
 from kaa.server.verbs.writes import CHANGE_TRIES, MODIFIED, answer, answer_plain
@@ -29,7 +34,17 @@ Json = dict[str, Any]
 #: Objects of a collection that are deleted at the same time.
 TOGETHER = 32
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-POLICIES = ("Orphan", "Background", "Foreground")
+POLICIES = ("Foreground", "Background", "Orphan")
+#: Kinds whose dependents stay unless the deletion says otherwise: what their first clients counted on.
+ORPHANED = frozenset({"replicationcontrollers", "jobs.batch"})
+JOBS_WARNING = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
+#: Kinds that take no part in garbage collection: no policy puts a finalizer on them.
+UNCOLLECTED = frozenset({"events", "events.events.k8s.io"})
+#: What the client may say of an object that cannot be read back; this store has none such to force away.
+UNREADABLE = "ignoreStoreReadErrorWithClusterBreakingPotential"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,50 +52,76 @@ class DeleteOptions:
     """What a deletion was asked to be; None and "" where nothing was said."""
 
     grace_seconds: int | None = None
+    #: A policy, also where the older `orphanDependents` said it.
     propagation: str = ""
     uid: str = ""
     revision: str = ""
+    #: `orphanDependents: false` was said: a deletion that only begins is answered with 202 then.
+    cascading: bool = False
     raw: Any = None
 
 
 def read_options(call: Call) -> DeleteOptions:
     """Delete options from the body, or where there is none from the query. Raises 400 or 422."""
-    request = call.request
-    body: Json = read_part(call, "v1", "DeleteOptions") if request.body.strip() else {}
-    grace = body.get("gracePeriodSeconds")
-    if grace is None and (text := request.param("gracePeriodSeconds")):
+    body = read_part(call, "v1", "DeleteOptions") if call.request.body.strip() else _from_query(call)
+    return options_of(call, body)
+
+
+def _from_query(call: Call) -> Json:
+    request, found = call.request, {}
+    if not request.query:
+        return {}
+    if text := request.param("gracePeriodSeconds"):
         try:
-            grace = int(text)
+            found["gracePeriodSeconds"] = int(text)
         except ValueError as error:
-            raise errors.bad_request(f'gracePeriodSeconds "{text}" is not a number') from error
-    propagation = body.get("propagationPolicy") or request.param("propagationPolicy")
-    orphan = body.get("orphanDependents")
-    if orphan is None and (text := request.param("orphanDependents")):
-        orphan = text == "true"
-    if orphan is not None:
-        if propagation:
-            raise _invalid("orphanDependents and deletionPropagation cannot be both set")
-        propagation = "Orphan" if orphan else "Background"
-    if propagation and propagation not in POLICIES:
-        listing = ", ".join(f'"{each}"' for each in ("Foreground", "Background", "Orphan"))
-        raise _invalid(f'propagationPolicy: Unsupported value: "{propagation}": supported values: {listing}')
-    return _options(call, grace, propagation, body)
+            raise errors.bad_request(f'strconv.ParseInt: parsing "{text[:40]}": invalid syntax') from error
+    if text := request.param("propagationPolicy"):
+        found["propagationPolicy"] = text
+    for name in ("orphanDependents", UNREADABLE):
+        if (value := writeoptions.flag(call, name)) is not None:
+            found[name] = value
+    return found
 
 
 def options_of(call: Call, body: Json) -> DeleteOptions:
-    """Delete options that came inside something else."""
-    return _options(call, body.get("gracePeriodSeconds"), body.get("propagationPolicy") or "", body)
-
-
-def _options(call: Call, grace: int | None, propagation: str, body: Json) -> DeleteOptions:
+    """Delete options as they came, in a body of their own or inside something else. Raises 422."""
+    dry_run = [*(body.get("dryRun") or ()), *call.request.params.get("dryRun", ())]
+    found = list(_problems(body, dry_run))
+    if found:
+        raise writeoptions.refuse("DeleteOptions", found)
+    if body.get(UNREADABLE):
+        raise errors.StatusError(
+            501, "NotImplemented",
+            f"{UNREADABLE} is not served by this release: its stores hold no object that cannot be read back",
+        )  # fmt: skip
     if body.get("dryRun"):
         call.ask_dry_run(list(body["dryRun"]))
+    orphan, policy = body.get("orphanDependents"), body.get("propagationPolicy") or ""
+    if orphan is not None:
+        policy = "Orphan" if orphan else "Background"
+    grace = body.get("gracePeriodSeconds")
     conditions = body.get("preconditions") or {}
-    return DeleteOptions(grace, propagation, conditions.get("uid") or "", conditions.get("resourceVersion") or "", body)
+    return DeleteOptions(
+        None if grace is None else grace if grace >= 0 else 1,  # less than none is a second
+        policy, conditions.get("uid") or "", conditions.get("resourceVersion") or "", orphan is False, body,
+    )  # fmt: skip
 
 
-def _invalid(why: str) -> errors.StatusError:
-    return errors.StatusError(422, "Invalid", f'DeleteOptions.meta.k8s.io "" is invalid: {why}')
+def _problems(body: Json, dry_run: list[str]) -> Iterator[Problem]:
+    root = Path()
+    policy, orphan = body.get("propagationPolicy"), body.get("orphanDependents")
+    if orphan is not None and policy is not None:
+        yield invalid(root / "propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set")
+    if policy is not None and policy not in POLICIES:
+        listing = ", ".join(f'"{each}"' for each in (*POLICIES, "nil"))
+        yield Problem(root / "propagationPolicy", "FieldValueNotSupported",
+                      f'Unsupported value: "{policy}": supported values: {listing}')  # fmt: skip
+    yield from writeoptions.dry_run_problems(dry_run)
+    if body.get(UNREADABLE):
+        for name in ("dryRun", "propagationPolicy", "orphanDependents", "gracePeriodSeconds", "preconditions"):
+            if dry_run if name == "dryRun" else body.get(name) is not None:
+                yield invalid(root / UNREADABLE, True, f"cannot be set together with .{name}")
 
 
 async def delete(call: Call) -> Answer:
@@ -88,15 +129,18 @@ async def delete(call: Call) -> Answer:
     options = read_options(call)
     call.form()
     result, gone = await delete_object(call, options)
-    if gone and call.spec.resource.plural not in RETURNED:
+    if gone and call.spec.resource.qualified not in RETURNED:
         return answer_plain(call, _success(call, result))
-    return answer(call, result)
+    return answer(call, result, 202 if options.cascading and not gone else 200)
 
 
-#: Kinds whose deletion answers with the object rather than with a Status, as the original's.
+#: Kinds whose deletion answers with the object rather than with a Status, as the published API says.
 RETURNED = frozenset({
     "pods", "services", "serviceaccounts", "podtemplates", "persistentvolumeclaims", "persistentvolumes",
-    "resourcequotas", "replicationcontrollers", "customresourcedefinitions",
+    "resourcequotas", "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io", "storageclasses.storage.k8s.io",
+    "volumeattachments.storage.k8s.io", "volumeattributesclasses.storage.k8s.io", "resourceclaims.resource.k8s.io",
+    "resourceclaimtemplates.resource.k8s.io", "resourceslices.resource.k8s.io", "deviceclasses.resource.k8s.io",
+    "ipaddresses.networking.k8s.io", "servicecidrs.networking.k8s.io",
 })  # fmt: skip
 
 
@@ -111,86 +155,101 @@ def _success(call: Call, result: Cached | Json) -> Json:
 
 async def delete_object(call: Call, options: DeleteOptions, name: str = "",
                         namespace: str = "") -> tuple[Cached | Json, bool]:  # fmt: skip
-    """Delete one object; returns its last state, and whether it is gone already."""
+    """Delete one object; returns its last state, and whether it is gone already.
+
+    What has a grace is first marked as going, even when that grace is none: who watches sees it marked before it is
+    deleted, as with the original.
+    """
     spec, info = call.spec, call.info
     name, namespace = name or info.name, namespace or call.namespace
+    if spec.resource.qualified == "jobs.batch" and not options.propagation:
+        call.warnings.append(JOBS_WARNING)
     for _ in range(CHANGE_TRIES):
         current = call.objects.get(spec, namespace, name)
         old = served_form(spec, current)
-        _check_preconditions(call, old, options)
+        check_preconditions(spec, old, options)
         attributes = Attributes("DELETE", spec, namespace, name, "", None, old, call.user, call.dry_run,
                                 options.raw or {}, call.warnings)  # fmt: skip
         await call.parts.admission.mutate(attributes)
         await call.parts.admission.validate(attributes)
-        new = going(call, old, options)
-        if new is None:
-            if call.dry_run:
-                return old, True
-            removed = await call.objects.remove(spec, current)
-            if removed is not None:
-                return removed, True
-        elif call.dry_run or new == old:
-            return (new, False) if call.dry_run else (current, False)
-        else:
+        new, stays = going(call, old, options)
+        if call.dry_run:
+            return new, not stays
+        if new != old:
             written = await call.objects.replace(spec, new, current)
-            if written is not None:
-                return written, False
+            if written is None:
+                if options.revision:
+                    break
+                continue
+            current = written
+        if stays:
+            return current, False
+        removed = await call.objects.remove(spec, current)
+        if removed is not None:
+            return removed, True
         if options.revision:
-            break
+            if new == old:
+                break
+            # It was this deletion itself that took it past the revision it was asked for.
+            options = replace(options, revision="")
     raise errors.conflict(spec.resource, name, MODIFIED)
 
 
-def _check_preconditions(call: Call, old: Json, options: DeleteOptions) -> None:
-    meta = old["metadata"]
+def check_preconditions(spec: KindSpec, old: Json, options: DeleteOptions) -> None:
+    """Raise 409 where the object is not the one the client means. The original names the kind here."""
+    meta, kind = old["metadata"], spec.resource
+    by_kind = Resource(kind.group, kind.version, kind.kind, kind.kind, kind.namespaced)
     if options.uid and options.uid != meta["uid"]:
         raise errors.conflict(
-            call.spec.resource, meta["name"],
-            f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {meta['uid']}",
+            by_kind, meta["name"], f"the UID in the precondition ({options.uid}) does not match the UID in record "
+            f"({meta['uid']}). The object might have been deleted and then recreated",
         )  # fmt: skip
     if options.revision and options.revision != meta["resourceVersion"]:
         raise errors.conflict(
-            call.spec.resource, meta["name"],
-            f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
-            f"ResourceVersion in object meta: {meta['resourceVersion']}",
+            by_kind, meta["name"], f"the ResourceVersion in the precondition ({options.revision}) does not match the "
+            f"ResourceVersion in record ({meta['resourceVersion']}). The object might have been modified",
         )  # fmt: skip
 
 
-def going(call: Call, old: Json, options: DeleteOptions) -> Json | None:
-    """The object with its deletion begun, or None when nothing holds it and it is to be removed now."""
+def going(call: Call, old: Json, options: DeleteOptions) -> tuple[Json, bool]:
+    """The object with its deletion begun, and whether something holds it; else it is to be removed now."""
+    spec, now = call.spec, call.clock.now()
     new = {**old, "metadata": dict(old["metadata"])}
     meta = new["metadata"]
-    finalizers = _with_policy(list(meta.get("finalizers") or []), options.propagation)
-    namespace_held = (
-        new["kind"] == "Namespace" and new["apiVersion"] == "v1" and (bool(new.get("spec", {}).get("finalizers")))
-    )
-    grace = _grace(call, old, options)
-    already = meta.get("deletionTimestamp")
-    if already:
-        left = int(meta.get("deletionGracePeriodSeconds") or 0)
+    marked = meta.get("deletionTimestamp")
+    grace = _grace(spec, old, options)
+    if marked and meta.get("deletionGracePeriodSeconds"):
+        left = int(meta["deletionGracePeriodSeconds"])
         if grace is None or grace >= left:
-            if left == 0 and not finalizers and not namespace_held:
-                return None
-            if finalizers != list(meta.get("finalizers") or []):
-                _set_finalizers(meta, finalizers)
-            return new
-        # A shorter grace than the one under way: the deadline moves forward, never back.
-        grace_seconds = grace
-    else:
-        grace_seconds = grace or 0
-    if grace_seconds == 0 and not finalizers and not namespace_held:
-        return None
-    now = call.clock.now()
-    if already and grace_seconds < int(meta.get("deletionGracePeriodSeconds") or 0):
-        meta["deletionTimestamp"] = format_seconds(now + grace_seconds)
-    elif not already:
-        meta["deletionTimestamp"] = format_seconds(now + grace_seconds)
+            return old, True  # a deletion under way is only ever shortened
+        meta["deletionTimestamp"] = format_seconds(parse_seconds(marked) - left + grace)
+    elif marked:
+        grace = None  # nothing is left to shorten
+    elif grace is not None:
+        meta["deletionTimestamp"] = format_seconds(now + grace)
         if meta.get("generation"):
             meta["generation"] += 1
-    meta["deletionGracePeriodSeconds"] = grace_seconds
+    if grace is not None:
+        meta["deletionGracePeriodSeconds"] = grace
+    finalizers = _with_policy(spec, list(meta.get("finalizers") or []), options.propagation)
     _set_finalizers(meta, finalizers)
-    if namespace_held:
-        new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
-    return new
+    held_by_spec = _is_namespace(new) and bool(new.get("spec", {}).get("finalizers"))
+    if finalizers or held_by_spec:
+        if grace is None:
+            if not marked and meta.get("generation"):
+                meta["generation"] += 1
+            meta.setdefault("deletionTimestamp", format_seconds(now))
+            meta["deletionGracePeriodSeconds"] = 0
+        if held_by_spec:
+            new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
+        return new, True
+    if grace is None:
+        return old, False  # it goes as it is
+    return new, grace > 0
+
+
+def _is_namespace(obj: Json) -> bool:
+    return bool(obj["kind"] == "Namespace" and obj["apiVersion"] == "v1")
 
 
 def _set_finalizers(meta: Json, finalizers: list[str]) -> None:
@@ -200,50 +259,70 @@ def _set_finalizers(meta: Json, finalizers: list[str]) -> None:
         meta.pop("finalizers", None)
 
 
-def _with_policy(finalizers: list[str], propagation: str) -> list[str]:
-    if not propagation:
+def _with_policy(spec: KindSpec, finalizers: list[str], propagation: str) -> list[str]:
+    """The finalizers with what the policy asks for: said now, or by a finalizer that is there, or by the kind."""
+    resource = spec.resource.qualified
+    if resource in UNCOLLECTED:
         return finalizers
+    if not propagation:
+        if ORPHAN in finalizers or FOREGROUND in finalizers or resource not in ORPHANED:
+            return finalizers
+        propagation = "Orphan"
+    wanted = {"Orphan": ORPHAN, "Foreground": FOREGROUND}.get(propagation, "")
+    if wanted and wanted in finalizers and not {ORPHAN, FOREGROUND} - {wanted} & set(finalizers):
+        return finalizers  # where it stands
     kept = [each for each in finalizers if each not in (FOREGROUND, ORPHAN)]
-    if propagation == "Orphan":
-        kept.append(ORPHAN)
-    elif propagation == "Foreground":
-        kept.append(FOREGROUND)
-    return kept
+    return [*kept, wanted] if wanted else kept
 
 
-def _grace(call: Call, old: Json, options: DeleteOptions) -> int | None:
-    default = call.spec.grace_seconds(old)
+def _grace(spec: KindSpec, old: Json, options: DeleteOptions) -> int | None:
+    """Seconds until the object is to be gone; None for kinds without grace, or where a pending one stays as it is."""
+    default = spec.grace_seconds(old)
     if default is None:
-        return 0
+        return None
+    if old["metadata"].get("deletionTimestamp"):
+        return options.grace_seconds
     if default == 0:
         # Nothing runs anywhere (not scheduled, or finished): there is nobody to wait for, whatever was asked.
         return 0
-    if options.grace_seconds is None:
-        return default if not old["metadata"].get("deletionTimestamp") else None
-    return max(0, options.grace_seconds) if options.grace_seconds >= 0 else 1
+    return default if options.grace_seconds is None else options.grace_seconds
 
 
 async def delete_collection(call: Call) -> Answer:
-    """DELETE of a collection: every object that the selectors match, one after another."""
+    """DELETE of a collection: every object that the selectors match, or the first `limit` of them.
+
+    The answer lists them as they were found.
+    """
+    if call.spec.namespaced and not call.namespace:
+        # Lists go over all namespaces, deletions never do: one namespace at a time.
+        raise errors.method_not_allowed(call.spec.resource, "deletecollection")
     options = read_options(call)
     selection = filter_of(call)
     form = call.form()
+    limit = _limit(call.request.param("limit")) if call.request.query else 0
+    metadata: Json = {"resourceVersion": str(call.objects.cache.revision)}
     found = [
         entry for entry in call.objects.of(call.spec).in_namespace(selection.namespace) if selection.matches(entry)
     ]
-    deleted: list[Cached] = []
+    if limit:
+        found = found[:limit]
     for start in range(0, len(found), TOGETHER):
         # Writes that wait together are committed together.
         step = found[start : start + TOGETHER]
         results = await asyncio.gather(
             *(delete_object(call, options, entry.name, entry.namespace) for entry in step), return_exceptions=True
         )
-        for entry, result in zip(step, results, strict=True):
+        for result in results:
+            if isinstance(result, errors.StatusError) and result.reason == "NotFound":
+                continue  # somebody else was first
             if isinstance(result, BaseException):
-                if isinstance(result, errors.StatusError) and result.reason == "NotFound":
-                    continue  # somebody else was first
                 raise result
-            deleted.append(result[0] if isinstance(result[0], Cached) else entry)
-    metadata = {"resourceVersion": str(call.objects.cache.revision)}
-    answer = forms.render_list(form, call.spec, deleted, metadata, call.warning_headers())
+    answer = forms.render_list(form, call.spec, found, metadata, call.warning_headers())
     return await answer if isawaitable(answer) else answer
+
+
+def _limit(text: str) -> int:
+    try:
+        return max(0, int(text or 0))
+    except ValueError as error:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text[:40]}": invalid syntax') from error

@@ -5,6 +5,7 @@ problem, validating admission, reservations, ownership, commit.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from kaa.base import ids
@@ -16,9 +17,13 @@ from kaa.server.admission.api import Attributes
 from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
+from kaa.server.verbs import writeoptions
 from kaa.server.verbs.bodies import read_object
 
-__all__ = ["answer", "answer_plain", "change_object", "create", "create_object", "update"]
+__all__ = [
+    "MODIFIED", "answer", "answer_plain", "change_object", "check_name", "create", "create_object", "uid_conflict",
+    "update",
+]  # fmt: skip
 
 Json = dict[str, Any]
 
@@ -29,6 +34,11 @@ CHANGE_TRIES = 20
 GENERATED_NAME_MAX = 63
 SUFFIX_LENGTH = 5
 
+#: Told where references to owners stand twice; the rest of it are their UIDs.
+SAME_OWNERS = (
+    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject "
+    "such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+)
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
@@ -47,6 +57,7 @@ def answer_plain(call: Call, obj: Json, status: int = 200) -> Response:
 
 async def create(call: Call) -> Answer:
     """POST to a collection."""
+    writeoptions.check(call, "CreateOptions")
     obj = read_object(call, call.spec)
     call.form()  # a form we cannot write is refused before anything is done
     return answer(call, await create_object(call, obj), 201)
@@ -57,19 +68,53 @@ async def create_object(call: Call, obj: Json, *, owner: str = "Update") -> Cach
     spec = call.spec
     meta = obj["metadata"]
     _fix_namespace(call, obj)
-    if meta.get("resourceVersion"):
+    if meta.get("resourceVersion") not in (None, "", "0"):
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
-    generated = not meta.get("name") and bool(meta.get("generateName"))
-    for attempt in range(GENERATE_TRIES):
-        if generated:
-            base = meta["generateName"][: GENERATED_NAME_MAX - SUFFIX_LENGTH]
-            meta["name"] = base + ids.suffix(SUFFIX_LENGTH)
+    meta.pop("resourceVersion", None)
+    _one_of_each_owner(call, meta)
+    base = meta.get("generateName")
+    if not base or meta.get("name"):
         try:
             return await _create_once(call, spec, obj, owner)
         except errors.StatusError as error:
-            if not (generated and error.reason == "AlreadyExists") or attempt == GENERATE_TRIES - 1:
+            raise _not_generated(call, meta) if base and _is_taken(error) else error from error
+    for _ in range(GENERATE_TRIES):
+        meta["name"] = base[: GENERATED_NAME_MAX - SUFFIX_LENGTH] + ids.suffix(SUFFIX_LENGTH)
+        try:
+            return await _create_once(call, spec, obj, owner)
+        except errors.StatusError as error:
+            if not _is_taken(error):
                 raise
-    raise AssertionError("unreachable")
+    raise _not_generated(call, meta)
+
+
+def _is_taken(error: errors.StatusError) -> bool:
+    return error.reason == "AlreadyExists"
+
+
+def _not_generated(call: Call, meta: Json) -> errors.StatusError:
+    """409 for a name that was, or was to be, generated: the client is asked to try again."""
+    error = errors.already_exists(call.spec.resource, meta["name"])
+    error.message += ", the server was not able to generate a unique name for the object"
+    error.details["retryAfterSeconds"] = 1
+    return error
+
+
+def _one_of_each_owner(call: Call, meta: Json) -> None:
+    """Drop references to owners that stand twice, and say so."""
+    owners = meta.get("ownerReferences")
+    if not owners or len(owners) < 2:
+        return
+    kept: list[Json] = []
+    twice: dict[str, None] = {}
+    for owner in owners:
+        if owner in kept:
+            twice[str(owner.get("uid"))] = None
+        else:
+            kept.append(owner)
+    if twice:
+        meta["ownerReferences"] = kept
+        call.warnings.append(SAME_OWNERS + ", ".join(twice))
 
 
 async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cached | Json:
@@ -94,7 +139,7 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
     call.warnings.extend(spec.warnings(obj, None))
     existing = call.objects.find(spec, meta.get("namespace", ""), meta["name"])
     if existing is not None:
-        raise errors.already_exists(spec.resource, meta["name"])
+        raise _taken(spec, existing)
     if owner != "Apply":
         managed.update_ownership(None, obj, spec.schema, manager=call.manager, operation="Update",
                                  api_version=spec.api_version, subresource="", time_text=now_text)  # fmt: skip
@@ -111,45 +156,71 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
             finish(done)
 
 
+def _taken(spec: KindSpec, existing: Cached) -> errors.StatusError:
+    error = errors.already_exists(spec.resource, existing.name)
+    if b'"deletionTimestamp"' in existing.metadata_wire and existing.decode()["metadata"].get("deletionTimestamp"):
+        error.message = f"object is being deleted: {error.message}"
+    return error
+
+
 async def update(call: Call) -> Answer:
     """PUT of an object or its status."""
     spec, info = call.spec, call.info
+    writeoptions.check(call, "UpdateOptions")
     new = read_object(call, spec)
     call.form()
     _fix_namespace(call, new)
     meta = new["metadata"]
-    if not meta.get("name"):
-        meta["name"] = info.name
-    if meta["name"] != info.name:
-        raise errors.bad_request(
-            f"the name of the object ({meta['name']}) does not match the name on the URL ({info.name})"
-        )
-    if (
-        spec.allow_create_on_update
-        and not info.subresource
-        and (call.objects.find(spec, call.namespace, info.name) is None)
-    ):
-        return answer(call, await create_object(call, new), 201)
-    stated = meta.get("resourceVersion") or ""
-    if not stated and not spec.allow_unconditional_update:
-        raise errors.invalid(
-            spec.resource,
-            info.name,
-            [problems.invalid(problems.Path("metadata") / "resourceVersion", 0, "must be specified for an update")],
-        )
+    check_name(call, meta)
+    _one_of_each_owner(call, meta)
     uid = meta.get("uid") or ""
+    if not info.subresource and call.objects.find(spec, call.namespace, info.name) is None:
+        if uid:
+            raise uid_conflict(call, uid, "")
+        if spec.allow_create_on_update:
+            meta.pop("resourceVersion", None)
+            return answer(call, await create_object(call, new), 201)
+    stated = meta.get("resourceVersion") or ""
+    stated = "" if stated == "0" else stated
 
     def change(old: Json) -> Json:
         if uid and uid != old["metadata"]["uid"]:
-            raise errors.conflict(
-                spec.resource, info.name,
-                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}",
-            )  # fmt: skip
-        if stated and stated != "0" and stated != old["metadata"]["resourceVersion"]:
+            raise uid_conflict(call, uid, old["metadata"]["uid"])
+        if not stated and not spec.allow_unconditional_update:
+            raise _unconditional(call)
+        if stated and stated != old["metadata"]["resourceVersion"]:
             raise errors.conflict(spec.resource, info.name, MODIFIED)
         return _copy(new)
 
     return answer(call, await change_object(call, change, conditional=bool(stated)))
+
+
+def check_name(call: Call, meta: Json) -> None:
+    """The name in the body is that of the path, and it is there; raises 400."""
+    name, given = call.info.name, meta.get("name")
+    if not given:
+        raise errors.bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if given != name:
+        raise errors.bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
+
+
+def uid_conflict(call: Call, asked: str, found: str) -> errors.StatusError:
+    """409: the object of that name is another one (or, with `found` empty, there is none)."""
+    key = call.spec.key(call.namespace, call.info.name)
+    return errors.conflict(
+        call.spec.resource, call.info.name,
+        f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {asked}, UID in object meta: {found}",
+    )  # fmt: skip
+
+
+def _unconditional(call: Call) -> errors.StatusError:
+    """422 where an update must say what it was based on. The original names the resource instead of the kind."""
+    path = problems.Path("metadata") / "resourceVersion"
+    resource = replace(call.spec.resource, kind=call.spec.resource.plural)
+    return errors.invalid(resource, call.info.name, [problems.invalid(path, 0, "must be specified for an update")])
 
 
 def _copy(obj: Json) -> Json:
@@ -224,10 +295,11 @@ async def change_object(
     raise errors.conflict(spec.resource, info.name, MODIFIED)
 
 
-async def _write(call: Call, spec: KindSpec, new: Json, old: Json, current: Cached) -> Cached | None:
+async def _write(call: Call, spec: KindSpec, new: Json, old: Json, current: Cached) -> Cached | Json | None:
     if _may_go(new):
-        # The last finalizer of a deleted object has been taken off: this update is its removal.
-        return await call.objects.remove(spec, current)
+        # The last finalizer of a deleted object has been taken off: this update is its removal. The answer is what
+        # the writer would have left behind.
+        return None if await call.objects.remove(spec, current) is None else new
     finish = _reserve(call, spec, new, old)
     done = False
     try:
@@ -254,18 +326,21 @@ def _reserve(call: Call, spec: KindSpec, new: Json, old: Json | None) -> Callabl
     return reserve(new, old) if reserve is not None else None
 
 
-_SYSTEM = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "name",
-           "namespace", "generateName")  # fmt: skip
-
-
 def _keep_system_metadata(new: Json, old: Json) -> None:
-    """What no client may change through an update is what it was."""
+    """What an update need not say, or may say without effect, is what it was; what it may not say is left to the rules
+    of updates, which refuse it."""
     meta, was = new["metadata"], old["metadata"]
-    for name in _SYSTEM:
+    for name in ("creationTimestamp", "resourceVersion", "name", "namespace"):
         if name in was:
             meta[name] = was[name]
         else:
             meta.pop(name, None)
+    if not meta.get("uid"):
+        meta["uid"] = was["uid"]
+    if was.get("deletionTimestamp"):
+        meta["deletionTimestamp"] = was["deletionTimestamp"]
+    if meta.get("deletionGracePeriodSeconds") is None and "deletionGracePeriodSeconds" in was:
+        meta["deletionGracePeriodSeconds"] = was["deletionGracePeriodSeconds"]
     meta.pop("selfLink", None)
     if "managedFields" not in meta and "managedFields" in was:
         # A client that sends none back (most do not know the field) leaves ownership as it is.
