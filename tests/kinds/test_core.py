@@ -27,7 +27,7 @@ def config(**more: Any) -> Json:
         ({"name": "x", "finalizers": ["mine"]}, ["metadata.finalizers"]),
         (
             {"name": "x", "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "p"}]},
-            ["metadata.ownerReferences[0].uid"],
+            ["metadata.ownerReferences.uid"],
         ),
     ],
 )

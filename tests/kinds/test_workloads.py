@@ -156,7 +156,10 @@ def test_schedules_accepted(schedule: str) -> None:
     [
         ("* * * *", "expected exactly 5 fields, found 4: [* * * *]"),
         ("60 * * * *", "end of range (60) above maximum (59): 60"),
-        ("a * * * *", "failed to parse int from a"),
+        (
+            "a * * * *",
+            'failed to parse int from a: strconv.Atoi: parsing "a": invalid syntax',
+        ),
         ("*/0 * * * *", "step of range should be a positive number: */0"),
         ("TZ=UTC * * * * *", "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"),
     ],

@@ -12,6 +12,7 @@ from kaa.meta import names
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required, too_long
 
 __all__ = [
+    "amount",
     "domain_prefixed_path",
     "immutable",
     "int_or_percent",
@@ -79,6 +80,14 @@ def not_over_100_percent(value: Any, path: Path) -> Iterator[Problem]:
     """A percentage of at most all."""
     if isinstance(value, str) and not names.percent(value) and int(value[:-1]) > 100:
         yield invalid(path, value, "must not be greater than 100%")
+
+
+def amount(value: Any) -> int:
+    """The number in front of a percent sign, or the count; 0 for what is neither."""
+    if isinstance(value, str):
+        digits = value.removesuffix("%")
+        return int(digits) if digits.isdecimal() and digits.isascii() else 0
+    return int(value)
 
 
 def scaled(value: Any, total: int, *, up: bool) -> int:

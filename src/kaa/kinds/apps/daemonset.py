@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds import checks, printing
-from kaa.kinds.apps.templates import container_cells, format_selector, selector_problems, template_problems
+from kaa.kinds.apps.templates import (
+    always_problems,
+    container_cells,
+    decremented,
+    format_selector,
+    match_problems,
+    workload_warnings,
+)
+from kaa.kinds.core.podcheck import validate_template
 from kaa.kinds.core.podspec import default_template
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
-from kaa.meta.problems import Path, Problem, invalid, not_supported
+from kaa.meta.problems import Path, Problem, invalid, not_supported, required
 
 __all__ = ["RULES"]
 
@@ -32,24 +40,40 @@ def _default(obj: Json) -> None:
 
 def _validate(obj: Json) -> Iterator[Problem]:
     spec = obj["spec"]
-    yield from selector_problems(spec, _SPEC, "daemonset")
-    yield from template_problems(spec, _SPEC, kind="DaemonSet")
+    selector, template, here = spec.get("selector"), spec.get("template") or {}, _SPEC / "template"
+    if selector is None:
+        yield required(_SPEC / "selector")
+    else:
+        yield from checks.label_selector(selector, _SPEC / "selector")
+        yield from match_problems(spec, here)
+        if checks.is_empty(selector):
+            yield invalid(_SPEC / "selector", selector, "empty selector is invalid for daemonset")
+    yield from validate_template(template, here)
+    yield from always_problems(template, here, "DaemonSet")
     yield from checks.non_negative(spec, "minReadySeconds", _SPEC)
     strategy, path = spec.get("updateStrategy") or {}, _SPEC / "updateStrategy"
-    if strategy.get("type") == "RollingUpdate":
-        rolling, here = strategy.get("rollingUpdate") or {}, path / "rollingUpdate"
-        unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
-        for name, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
-            yield from checks.int_or_percent(value, here / name)
-            yield from checks.not_over_100_percent(value, here / name)
-        some = [checks.scaled(unavailable, 100, up=True) > 0, checks.scaled(surge, 100, up=True) > 0]
-        if all(some):
-            yield invalid(here / "maxSurge", surge, "may not be set when maxUnavailable is non-zero")
-        elif not any(some):
-            yield invalid(here / "maxUnavailable", unavailable, "cannot be 0 when maxSurge is 0")
-    elif strategy.get("type") != "OnDelete":
-        yield not_supported(path / "type", strategy.get("type", ""), ("OnDelete", "RollingUpdate"))
+    kind = strategy.get("type", "")
+    if kind == "RollingUpdate":
+        if strategy.get("rollingUpdate") is None:
+            yield required(path / "rollingUpdate")
+        else:
+            yield from _rolling(strategy["rollingUpdate"], path / "rollingUpdate")
+    elif kind != "OnDelete":
+        yield not_supported(path, strategy, ("RollingUpdate", "OnDelete"))
     yield from checks.non_negative(spec, "revisionHistoryLimit", _SPEC)
+
+
+def _rolling(rolling: Json, path: Path) -> Iterator[Problem]:
+    """Nodes are updated one for one, or the new pod comes before the old one goes: one of the two."""
+    counts = [("maxUnavailable", rolling.get("maxUnavailable", 0)), ("maxSurge", rolling.get("maxSurge", 0))]
+    for check in (checks.int_or_percent, checks.not_over_100_percent):
+        for name, value in counts:
+            yield from check(value, path / name)
+    unavailable, surge = (checks.amount(value) != 0 for _, value in counts)
+    if unavailable and surge:
+        yield invalid(path / "maxSurge", counts[1][1], "may not be set when maxUnavailable is non-zero")
+    elif not unavailable and not surge:
+        yield required(path / "maxUnavailable", "cannot be 0 when maxSurge is 0")
 
 
 def _validate_update(new: Json, old: Json) -> Iterator[Problem]:
@@ -62,9 +86,15 @@ _COUNTS = (
 )  # fmt: skip
 
 
-def _validate_status(new: Json, _old: Json) -> Iterator[Problem]:
+def _validate_status(new: Json, old: Json) -> Iterator[Problem]:
+    status = new.get("status") or {}
     for name in _COUNTS:
-        yield from checks.non_negative(new.get("status") or {}, name, _STATUS)
+        yield from checks.non_negative(status, name, _STATUS)
+    yield from decremented(status, old.get("status") or {}, _STATUS)
+
+
+def _warnings(obj: Json, old: Json | None) -> Iterator[str]:
+    return workload_warnings(obj, old, named=False)
 
 
 def _cells(obj: Json, now: float) -> list[Any]:
@@ -89,6 +119,7 @@ RULES = Rules(
     validate=_validate,
     validate_update=_validate_update,
     validate_status=_validate_status,
+    warnings=_warnings,
     generation=True,
     columns=(
         NAME_COLUMN,

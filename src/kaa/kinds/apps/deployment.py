@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds import checks, printing
-from kaa.kinds.apps.templates import container_cells, format_selector, selector_problems, template_problems
+from kaa.kinds.apps.templates import (
+    container_cells,
+    decremented,
+    format_selector,
+    selector_problems,
+    template_problems,
+    workload_warnings,
+)
 from kaa.kinds.core.podspec import default_template
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
@@ -57,7 +64,7 @@ def _strategy(strategy: Json, path: Path) -> Iterator[Problem]:
         else:
             yield from validate_rolling(rolling, path / "rollingUpdate")
     else:
-        yield not_supported(path / "type", kind, ("Recreate", "RollingUpdate"))
+        yield not_supported(path, strategy, ("Recreate", "RollingUpdate"))
 
 
 def validate_rolling(rolling: Json, path: Path) -> Iterator[Problem]:
@@ -65,16 +72,9 @@ def validate_rolling(rolling: Json, path: Path) -> Iterator[Problem]:
     unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
     yield from checks.int_or_percent(unavailable, path / "maxUnavailable")
     yield from checks.int_or_percent(surge, path / "maxSurge")
-    if _amount(unavailable) == 0 and _amount(surge) == 0:
+    if checks.amount(unavailable) == 0 and checks.amount(surge) == 0:
         yield invalid(path / "maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0")
     yield from checks.not_over_100_percent(unavailable, path / "maxUnavailable")
-
-
-def _amount(value: Any) -> int:
-    """The number in front of a percent sign, or the count."""
-    if isinstance(value, str):
-        return int(value[:-1]) if value[:-1].isdigit() and value.endswith("%") else 0
-    return int(value)
 
 
 def _validate_update(new: Json, old: Json) -> Iterator[Problem]:
@@ -95,9 +95,7 @@ def _validate_status(new: Json, old: Json) -> Iterator[Problem]:
         yield invalid(
             path / "availableReplicas", status.get("availableReplicas", 0), "cannot be greater than readyReplicas"
         )
-    count, before = status.get("collisionCount"), was.get("collisionCount")
-    if before is not None and (count is None or count < before):
-        yield invalid(path / "collisionCount", count, "cannot be decremented")
+    yield from decremented(status, was, path)
 
 
 def _prepare_status(new: Json, old: Json) -> None:
@@ -127,6 +125,7 @@ RULES = Rules(
     validate_update=_validate_update,
     validate_status=_validate_status,
     prepare_status=_prepare_status,
+    warnings=workload_warnings,
     generation=True,
     columns=(
         NAME_COLUMN,

@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds import checks, printing
-from kaa.kinds.apps.templates import container_cells, format_selector, selector_problems, template_problems
+from kaa.kinds.apps.templates import (
+    container_cells,
+    format_selector,
+    selector_problems,
+    template_problems,
+    workload_warnings,
+)
 from kaa.kinds.core.podspec import default_template
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta.problems import Path, Problem, invalid, required
@@ -87,6 +93,7 @@ RULES = Rules(
     validate=_validate,
     validate_update=_validate_update,
     validate_status=_validate_status,
+    warnings=workload_warnings,
     selectable=_SELECTABLE,
     columns=_COLUMNS,
     cells=_cells,
@@ -118,7 +125,9 @@ def _controller_validate(obj: Json) -> Iterator[Problem]:
     if spec.get("template") is None:
         yield required(_SPEC / "template")
         return
-    yield from template_problems({**spec, "selector": {"matchLabels": selector or {}}}, _SPEC)
+    yield from template_problems(
+        {**spec, "selector": {"matchLabels": selector or {}}}, _SPEC, kind="ReplicationController"
+    )
 
 
 CONTROLLER_RULES = Rules(
@@ -126,6 +135,7 @@ CONTROLLER_RULES = Rules(
     prepare_create=_prepare_create,
     validate=_controller_validate,
     validate_status=_validate_status,
+    warnings=workload_warnings,
     selectable=_SELECTABLE,
     columns=_COLUMNS,
     cells=_cells,

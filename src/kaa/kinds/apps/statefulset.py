@@ -6,8 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds import checks, printing
-from kaa.kinds.apps.templates import container_cells, selector_problems, template_problems
+from kaa.kinds.apps.templates import (
+    always_problems,
+    container_cells,
+    decremented,
+    match_problems,
+    selector_problems,
+    workload_warnings,
+)
+from kaa.kinds.core.podnotes import validate_annotations
 from kaa.kinds.core.podspec import default_template
+from kaa.kinds.metadata import annotation_sizes, labels
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
@@ -46,8 +55,44 @@ def _prepare_create(obj: Json) -> None:
 
 def _validate(obj: Json) -> Iterator[Problem]:
     spec = obj["spec"]
-    yield from checks.one_of(spec, "podManagementPolicy", ("OrderedReady", "Parallel"), _SPEC, needed=True)
-    strategy, path = spec.get("updateStrategy") or {}, _SPEC / "updateStrategy"
+    management = spec.get("podManagementPolicy", "")
+    if not management:
+        yield required(_SPEC / "podManagementPolicy")
+    elif management not in ("OrderedReady", "Parallel"):
+        yield invalid(_SPEC / "podManagementPolicy", management, "must be 'OrderedReady' or 'Parallel'")
+    yield from _strategy(spec.get("updateStrategy") or {}, _SPEC / "updateStrategy")
+    retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
+    for name in ("whenDeleted", "whenScaled"):
+        policy = retention.get(name, "")
+        if retention and policy not in ("Retain", "Delete"):
+            yield not_supported(_SPEC / "persistentVolumeClaimRetentionPolicy" / name, policy, ("Retain", "Delete"))
+    yield from checks.non_negative(spec, "replicas", _SPEC)
+    yield from checks.non_negative(spec, "minReadySeconds", _SPEC)
+    if spec.get("ordinals"):
+        yield from checks.non_negative(spec["ordinals"], "start", _SPEC / "ordinals")
+    yield from selector_problems(spec, _SPEC, "statefulset")
+    template, here = spec.get("template") or {}, _SPEC / "template"
+    if not checks.is_empty(spec.get("selector")):
+        yield from match_problems(spec, here)
+    # The rest of the template is not judged here (nor by the original): its pods also mount the set's own claims.
+    meta = template.get("metadata") or {}
+    if meta.get("labels"):
+        yield from labels(meta["labels"], here / "labels")
+    if meta.get("annotations"):
+        yield from annotation_sizes(meta["annotations"], here / "annotations")
+        yield from validate_annotations(meta["annotations"], template.get("spec") or {}, here / "annotations")
+    yield from always_problems(template, here, "StatefulSet")
+
+
+def _validate_create(obj: Json) -> Iterator[Problem]:
+    # Its pods' names are host names. Sets that were created before this was checked may still be changed.
+    name = obj["metadata"].get("name", "")
+    if not names.dns1123_subdomain(name):
+        for wrong in names.dns1123_label(name):
+            yield invalid(Path() / "metadata" / "name", name, wrong)
+
+
+def _strategy(strategy: Json, path: Path) -> Iterator[Problem]:
     kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
     if not kind:
         yield required(path)
@@ -57,32 +102,14 @@ def _validate(obj: Json) -> Iterator[Problem]:
     elif kind == "RollingUpdate":
         if rolling:
             yield from checks.non_negative(rolling, "partition", path / "rollingUpdate")
-            most = rolling.get("maxUnavailable")
+            most, here = rolling.get("maxUnavailable"), path / "rollingUpdate" / "maxUnavailable"
             if most is not None:
-                here = path / "rollingUpdate" / "maxUnavailable"
                 yield from checks.int_or_percent(most, here)
-                yield from checks.not_over_100_percent(most, here)
-                if most in (0, "0%"):
+                if checks.amount(most) == 0:
                     yield invalid(here, most, "cannot be 0")
+                yield from checks.not_over_100_percent(most, here)
     else:
-        yield not_supported(path, kind, ("OnDelete", "RollingUpdate"))
-    retention = spec.get("persistentVolumeClaimRetentionPolicy") or {}
-    for name in ("whenDeleted", "whenScaled"):
-        yield from checks.one_of(
-            retention, name, ("Delete", "Retain"), _SPEC / "persistentVolumeClaimRetentionPolicy", needed=True
-        )
-    yield from checks.non_negative(spec, "replicas", _SPEC)
-    yield from checks.non_negative(spec, "minReadySeconds", _SPEC)
-    yield from checks.non_negative(spec, "revisionHistoryLimit", _SPEC)
-    ordinals = spec.get("ordinals")
-    if ordinals:
-        yield from checks.non_negative(ordinals, "start", _SPEC / "ordinals")
-    service = spec.get("serviceName")
-    if service:
-        for wrong in names.dns1123_label(service):
-            yield invalid(_SPEC / "serviceName", service, wrong)
-    yield from selector_problems(spec, _SPEC, "statefulset")
-    yield from template_problems(spec, _SPEC, kind="StatefulSet")
+        yield invalid(path, strategy, "must be 'RollingUpdate' or 'OnDelete'")
 
 
 _MAY_CHANGE = ("replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit",
@@ -109,8 +136,19 @@ def _validate_status(new: Json, old: Json) -> Iterator[Problem]:
     for name in ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas"):
         if status.get(name, 0) > status.get("replicas", 0):
             yield invalid(_STATUS / name, status.get(name, 0), "cannot be greater than status.replicas")
-    if status.get("collisionCount", 0) < was.get("collisionCount", 0):
-        yield invalid(_STATUS / "collisionCount", status.get("collisionCount"), "cannot be decremented")
+    if status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
+        yield invalid(
+            _STATUS / "availableReplicas", status["availableReplicas"], "cannot be greater than status.readyReplicas"
+        )
+    yield from decremented(status, was, _STATUS)
+
+
+def _warnings(obj: Json, old: Json | None) -> Iterator[str]:
+    yield from workload_warnings(obj, old, named=False)
+    if (obj["spec"].get("revisionHistoryLimit") or 0) < 0:
+        yield (
+            "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended"
+        )
 
 
 def _cells(obj: Json, now: float) -> list[Any]:
@@ -127,8 +165,10 @@ RULES = Rules(
     default=_default,
     prepare_create=_prepare_create,
     validate=_validate,
+    validate_create=_validate_create,
     validate_update=_validate_update,
     validate_status=_validate_status,
+    warnings=_warnings,
     generation=True,
     columns=(
         NAME_COLUMN,

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds import checks
 from kaa.kinds.core.podcheck import validate_template
+from kaa.kinds.core.podwarn import template_warnings
+from kaa.meta import names
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
 
-__all__ = ["container_cells", "format_selector", "selector_problems", "template_problems"]
+__all__ = [
+    "always_problems",
+    "container_cells",
+    "decremented",
+    "format_selector",
+    "match_problems",
+    "name_warnings",
+    "selector_problems",
+    "template_problems",
+    "workload_warnings",
+]
 
 Json = dict[str, Any]
 
@@ -25,26 +37,60 @@ def selector_problems(spec: Json, path: Path, kind: str) -> Iterator[Problem]:
         yield invalid(path / "selector", selector, f"empty selector is invalid for {kind}")
 
 
-def template_problems(
-    spec: Json, path: Path, *, policies: Iterable[str] = ("Always",), matched: bool = True, kind: str = "ReplicaSet"
-) -> Iterator[Problem]:
-    """The pod template: valid, matched by the selector, with a restart policy the workload can work with."""
+def template_problems(spec: Json, path: Path, *, kind: str = "ReplicaSet") -> Iterator[Problem]:
+    """The pod template of a workload that runs on: valid, matched by the selector, restarting always."""
     template = spec.get("template") or {}
     here = path / "template"
-    selector = spec.get("selector")
-    if matched and selector is not None and not checks.is_empty(selector):
-        found = (template.get("metadata") or {}).get("labels") or {}
-        if not checks.selector_matches(selector, found):
-            yield invalid(here / "metadata" / "labels", found, "`selector` does not match template `labels`")
+    if not checks.is_empty(spec.get("selector")):
+        yield from match_problems(spec, here)
     yield from validate_template(template, here)
+    yield from always_problems(template, here, kind)
+
+
+def match_problems(spec: Json, path: Path) -> Iterator[Problem]:
+    """The selector selects what the template makes. `path` is the template's."""
+    found = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    if not checks.selector_matches(spec.get("selector") or {}, found):
+        shown = dict(sorted(found.items())) or None
+        yield invalid(path / "metadata" / "labels", shown, "`selector` does not match template `labels`")
+
+
+def always_problems(template: Json, path: Path, kind: str) -> Iterator[Problem]:
+    """A workload that runs on restarts its pods, and gives them no deadline."""
     inner = template.get("spec") or {}
     policy = inner.get("restartPolicy", "")
-    if policy not in policies:
-        yield not_supported(here / "spec" / "restartPolicy", policy, policies)
-    if inner.get("activeDeadlineSeconds") is not None and policies == ("Always",):
+    if policy != "Always":
+        yield not_supported(path / "spec" / "restartPolicy", policy, ("Always",))
+    if inner.get("activeDeadlineSeconds") is not None:
         yield forbidden_field(
-            here / "spec" / "activeDeadlineSeconds", f"activeDeadlineSeconds in {kind} is not Supported"
+            path / "spec" / "activeDeadlineSeconds", f"activeDeadlineSeconds in {kind} is not Supported"
         )
+
+
+def workload_warnings(obj: Json, old: Json | None, *, named: bool = True) -> Iterator[str]:
+    """What the writer of a workload is warned of: its name, which its pods' host names begin with, and its template."""
+    if old is None and named:
+        yield from name_warnings(obj)
+    template = (obj.get("spec") or {}).get("template")
+    if old is None or template != (old.get("spec") or {}).get("template"):
+        yield from template_warnings(template, "spec.template")
+
+
+def name_warnings(obj: Json) -> Iterator[str]:
+    """A name that no host can have makes pods that are not called as they are."""
+    wrongs = names.dns1123_label(obj["metadata"].get("name", ""))
+    if wrongs:
+        yield (
+            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; "
+            f"a DNS label is recommended: [{' '.join(wrongs)}]"
+        )
+
+
+def decremented(status: Json, was: Json, path: Path) -> Iterator[Problem]:
+    """The count of hash collisions, which only grows."""
+    count, before = status.get("collisionCount"), was.get("collisionCount")
+    if before is not None and (count is None or count < before):
+        yield invalid(path / "collisionCount", count or 0, "cannot be decremented")
 
 
 def format_selector(selector: Json | None) -> str:

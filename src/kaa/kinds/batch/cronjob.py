@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
+from zoneinfo import available_timezones
 
 from kaa.kinds import checks, printing
-from kaa.kinds.apps.templates import container_cells, format_selector
-from kaa.kinds.batch.job import default_job_spec, validate_job_spec
+from kaa.kinds.apps.templates import container_cells, format_selector, name_warnings
+from kaa.kinds.batch.job import default_job_spec, job_warnings
+from kaa.kinds.batch.jobspec import validate_job_spec
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta.problems import Path, Problem, invalid, not_supported, required
 
@@ -27,37 +30,65 @@ _FIELDS = ((0, 59, {}), (0, 23, {}), (1, 31, {}), (1, 12, _MONTHS), (0, 6, _DAYS
 
 
 def schedule_problem(text: str) -> str:
-    """What is wrong with a schedule of five fields; "" where nothing is."""
-    if text in _NAMED or _EVERY.match(text):
-        return ""
+    """What is wrong with a schedule of five fields; "" where nothing is. In the words of the original's parser."""
+    if text.startswith(("TZ=", "CRON_TZ=")):
+        zone, space, text = text.partition(" ")
+        name = zone.partition("=")[2]
+        if not space or name not in _zones() | {"UTC", "Local"}:
+            return f"provided bad location {name}: unknown time zone {name}"
+        text = text.strip()
     if text.startswith("@"):
+        if text in _NAMED or _EVERY.match(text):
+            return ""
+        if text.startswith("@every "):
+            return f'failed to parse duration {text}: time: invalid duration "{text[7:]}"'
         return f"unrecognized descriptor: {text}"
     fields = text.split()
     if len(fields) != 5:
         return f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"
     for field, (low, high, words) in zip(fields, _FIELDS, strict=True):
         for part in field.split(","):
-            span, slash, step = part.partition("/")
-            if slash and (not step.isdigit() or int(step) == 0):
-                return f"step of range should be a positive number: {part}"
-            if span in ("*", "?"):
-                continue
-            ends = span.split("-")
-            if len(ends) > 2:
-                return f"too many hyphens: {part}"
-            values = []
-            for end in ends:
-                value = words.get(end.lower()) if end.lower() in words else int(end) if end.isdigit() else None
-                if value is None:
-                    return f"failed to parse int from {end}"
-                values.append(value)
-            if values[0] < low:
-                return f"beginning of range ({values[0]}) below minimum ({low}): {part}"
-            if values[-1] > high:
-                return f"end of range ({values[-1]}) above maximum ({high}): {part}"
-            if values[0] > values[-1]:
-                return f"beginning of range ({values[0]}) beyond end of range ({values[-1]}): {part}"
+            wrong = _range_problem(part, low, high, words)
+            if wrong:
+                return wrong
     return ""
+
+
+def _range_problem(part: str, low: int, high: int, words: dict[str, int]) -> str:
+    span, *steps = part.split("/")
+    ends = span.split("-")
+    if ends[0] in ("*", "?"):
+        first, last = low, high
+    else:
+        if len(ends) > 2:
+            return f"too many hyphens: {part}"
+        numbers = []
+        for end in ends:
+            number = words.get(end.lower())
+            if number is None:
+                if not end.lstrip("+-").isdecimal() or not end.isascii():
+                    return f'failed to parse int from {end}: strconv.Atoi: parsing "{end}": invalid syntax'
+                number = int(end)
+                if number < 0:
+                    return f"negative number ({number}) not allowed: {end}"
+            numbers.append(number)
+        first, last = numbers[0], numbers[-1]
+        if len(ends) == 1 and len(steps) == 1:
+            last = high  # N/step means from N on
+    step = 1
+    if len(steps) > 1:
+        return f"too many slashes: {part}"
+    if steps:
+        if not steps[0].isdecimal() or not steps[0].isascii():
+            return f'failed to parse int from {steps[0]}: strconv.Atoi: parsing "{steps[0]}": invalid syntax'
+        step = int(steps[0])
+    if first < low:
+        return f"beginning of range ({first}) below minimum ({low}): {part}"
+    if last > high:
+        return f"end of range ({last}) above maximum ({high}): {part}"
+    if first > last:
+        return f"beginning of range ({first}) beyond end of range ({last}): {part}"
+    return "" if step else f"step of range should be a positive number: {part}"
 
 
 def _default(obj: Json) -> None:
@@ -77,41 +108,73 @@ def _default(obj: Json) -> None:
 
 
 def _validate(obj: Json) -> Iterator[Problem]:
-    spec, name = obj["spec"], obj["metadata"].get("name", "")
-    if len(name) > NAME_LENGTH_MAX:
-        yield invalid(Path() / "metadata" / "name", name, f"must be no more than {NAME_LENGTH_MAX} characters")
+    spec = obj["spec"]
     schedule = spec.get("schedule", "")
     if not schedule:
         yield required(_SPEC / "schedule")
     else:
+        wrong = schedule_problem(schedule)
+        if wrong:
+            yield invalid(_SPEC / "schedule", schedule, wrong)
         if "TZ" in schedule:
             yield invalid(
                 _SPEC / "schedule", schedule, "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
             )
-        else:
-            wrong = schedule_problem(schedule)
-            if wrong:
-                yield invalid(_SPEC / "schedule", schedule, wrong)
     yield from checks.non_negative(spec, "startingDeadlineSeconds", _SPEC)
-    zone = spec.get("timeZone")
-    if zone is not None:
-        if not zone:
-            yield invalid(_SPEC / "timeZone", zone, "timeZone must be nil or non-empty string")
-        elif zone.lower() == "local":
-            yield invalid(
-                _SPEC / "timeZone",
-                zone,
-                "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones",
-            )
-        elif not re.fullmatch(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}", zone):
-            yield invalid(_SPEC / "timeZone", zone, f"unknown time zone {zone}")
+    if spec.get("timeZone") is not None:
+        yield from _zone(spec["timeZone"], _SPEC / "timeZone")
     policy = spec.get("concurrencyPolicy", "")
-    if policy not in ("Allow", "Forbid", "Replace"):
+    if not policy:
+        yield required(_SPEC / "concurrencyPolicy")
+    elif policy not in ("Allow", "Forbid", "Replace"):
         yield not_supported(_SPEC / "concurrencyPolicy", policy, ("Allow", "Forbid", "Replace"))
+    template = (spec.get("jobTemplate") or {}).get("spec") or {}
+    here = _SPEC / "jobTemplate" / "spec"
+    yield from validate_job_spec(template, here)
+    if template.get("selector") is not None:
+        yield invalid(here / "selector", template["selector"], "`selector` will be auto-generated")
+    if template.get("manualSelector"):
+        yield not_supported(here / "manualSelector", True, ("nil", "false"))
     yield from checks.non_negative(spec, "successfulJobsHistoryLimit", _SPEC)
     yield from checks.non_negative(spec, "failedJobsHistoryLimit", _SPEC)
-    template = {"completionMode": "NonIndexed", **((spec.get("jobTemplate") or {}).get("spec") or {})}
-    yield from validate_job_spec(template, _SPEC / "jobTemplate" / "spec", generated=True)
+
+
+def _validate_create(obj: Json) -> Iterator[Problem]:
+    name = obj["metadata"].get("name", "")
+    if len(name) > NAME_LENGTH_MAX:
+        yield invalid(Path() / "metadata" / "name", name, f"must be no more than {NAME_LENGTH_MAX} characters")
+
+
+_ZONE_PART = re.compile(r"[A-Za-z._0-9+-]{1,14}\Z")
+
+
+def _zone(zone: str, path: Path) -> Iterator[Problem]:
+    """A time zone by the name the world's database of them gives it."""
+    if not zone:
+        yield invalid(path, zone, "timeZone must be nil or non-empty string")
+        return
+    for part in zone.split("/"):
+        if part in (".", "..") or part.startswith("-") or not _ZONE_PART.match(part):
+            yield invalid(path, zone, f"unknown time zone {zone}")
+            return
+    if zone.lower() == "local":
+        yield invalid(
+            path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones"
+        )
+    if zone not in ("UTC", "Local") and zone not in _zones():
+        yield invalid(path, zone, f"unknown time zone {zone}")
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _warnings(obj: Json, old: Json | None) -> Iterator[str]:
+    if old is None:
+        yield from name_warnings(obj)
+    if old is None or old["spec"] != obj["spec"]:
+        yield from job_warnings((obj["spec"].get("jobTemplate") or {}).get("spec") or {}, "spec.jobTemplate.spec")
 
 
 def _cells(obj: Json, now: float) -> list[Any]:
@@ -134,6 +197,8 @@ def _cells(obj: Json, now: float) -> list[Any]:
 RULES = Rules(
     default=_default,
     validate=_validate,
+    validate_create=_validate_create,
+    warnings=_warnings,
     generation=True,
     columns=(
         NAME_COLUMN,

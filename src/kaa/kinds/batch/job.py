@@ -6,18 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds import checks, printing
-from kaa.kinds.apps.templates import container_cells, format_selector
-from kaa.kinds.core.podcheck import validate_template
+from kaa.kinds.apps.templates import container_cells, format_selector, match_problems, name_warnings
+from kaa.kinds.batch.jobspec import COMPLETIONS_MANY, PARALLELISM_MAX_MANY, validate_job_spec
+from kaa.kinds.batch.jobstatus import validate_status
 from kaa.kinds.core.podspec import default_template
+from kaa.kinds.core.podwarn import template_warnings
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta import names
-from kaa.meta.problems import Path, Problem, invalid, not_supported, required, too_many
+from kaa.meta.problems import Path, Problem, invalid, required
 
-__all__ = ["RULES", "default_job_spec", "validate_job_spec"]
+__all__ = ["RULES", "default_job_spec", "job_warnings"]
 
 Json = dict[str, Any]
 _SPEC = Path() / "spec"
-PARALLELISM_MAX_INDEXED = 100_000
 _LABELS = ("batch.kubernetes.io/controller-uid", "controller-uid", "batch.kubernetes.io/job-name", "job-name")
 
 
@@ -57,117 +58,56 @@ def _prepare_create(obj: Json) -> None:
         return
     found = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
     for key, value in zip(_LABELS, (uid, uid, name, name), strict=True):
-        found[key] = value
+        found.setdefault(key, value)  # one that somebody chose is told of by validation
     selector = spec.setdefault("selector", {}).setdefault("matchLabels", {})
-    selector[_LABELS[0]] = uid
-
-
-def validate_job_spec(spec: Json, path: Path, *, generated: bool) -> Iterator[Problem]:
-    """A job's spec. `generated`: of a template, whose selector will be made later."""
-    for name in ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "backoffLimitPerIndex",
-                 "maxFailedIndexes", "ttlSecondsAfterFinished"):  # fmt: skip
-        yield from checks.non_negative(spec, name, path)
-    mode = spec.get("completionMode")
-    if mode not in ("Indexed", "NonIndexed"):
-        yield not_supported(path / "completionMode", mode, ("Indexed", "NonIndexed"))
-    if mode == "Indexed":
-        if spec.get("completions") is None:
-            yield required(path / "completions", f"when completion mode is {mode}")
-        if (spec.get("parallelism") or 0) > PARALLELISM_MAX_INDEXED:
-            yield invalid(
-                path / "parallelism",
-                spec["parallelism"],
-                f"must be less than or equal to {PARALLELISM_MAX_INDEXED} when completion mode is {mode}",
-            )
-    elif spec.get("backoffLimitPerIndex") is not None:
-        yield invalid(path / "backoffLimitPerIndex", spec["backoffLimitPerIndex"], "requires indexed completion mode")
-    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
-        yield required(path / "backoffLimitPerIndex", "when maxFailedIndexes is specified")
-    yield from checks.one_of(spec, "podReplacementPolicy", ("Failed", "TerminatingOrFailed"), path)
-    if spec.get("podFailurePolicy") and spec.get("podReplacementPolicy") == "TerminatingOrFailed":
-        yield not_supported(path / "podReplacementPolicy", "TerminatingOrFailed", ("Failed",))
-    manager = spec.get("managedBy")
-    if manager:
-        for wrong in (
-            names.qualified_name(manager)
-            if "/" in manager
-            else ('must be a domain-prefixed path (such as "acme.io/foo")',)
-        ):
-            yield invalid(path / "managedBy", manager, wrong)
-    selector = spec.get("selector")
-    template = spec.get("template") or {}
-    if generated:
-        if selector is not None and not spec.get("manualSelector"):
-            yield invalid(path / "selector", selector, "`selector` will be auto-generated")
-        if spec.get("manualSelector"):
-            yield not_supported(path / "manualSelector", True, ("nil", "false"))
-    elif selector is None:
-        yield required(path / "selector")
-    else:
-        yield from checks.label_selector(selector, path / "selector")
-        found = (template.get("metadata") or {}).get("labels") or {}
-        if not checks.selector_matches(selector, found):
-            yield invalid(
-                path / "template" / "metadata" / "labels", found, "`selector` does not match template `labels`"
-            )
-    yield from validate_template(template, path / "template")
-    policy = (template.get("spec") or {}).get("restartPolicy", "")
-    here = path / "template" / "spec" / "restartPolicy"
-    if policy == "Always":
-        yield required(here, 'valid values: "OnFailure", "Never"')
-    elif policy not in ("Never", "OnFailure"):
-        yield not_supported(here, policy, ("Never", "OnFailure"))
-    elif spec.get("podFailurePolicy") and policy != "Never":
-        yield invalid(here, policy, 'only "Never" is supported when podFailurePolicy is specified')
-    yield from _failure_policy(spec.get("podFailurePolicy"), path / "podFailurePolicy")
-
-
-def _failure_policy(policy: Json | None, path: Path) -> Iterator[Problem]:
-    if policy is None:
-        return
-    rules = policy.get("rules") or []
-    if len(rules) > 20:
-        yield too_many(path / "rules", len(rules), 20)
-    for at, rule in enumerate(rules):
-        here = (path / "rules")[at]
-        yield from checks.one_of(rule, "action", ("Count", "FailIndex", "FailJob", "Ignore"), here, needed=True)
-        codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
-        if codes is not None and conditions:
-            yield invalid(here, rule, "specifying both OnExitCodes and OnPodConditions is not supported")
-        elif codes is None and not conditions:
-            yield invalid(here, rule, "specifying one of OnExitCodes and OnPodConditions is required")
-        if codes is not None:
-            yield from checks.one_of(codes, "operator", ("In", "NotIn"), here / "onExitCodes", needed=True)
-            values = codes.get("values") or []
-            if not values:
-                yield invalid(here / "onExitCodes" / "values", values, "at least one value is required")
-            if codes.get("operator") == "In" and 0 in values:
-                yield invalid(
-                    (here / "onExitCodes" / "values")[values.index(0)], 0, "must not be 0 for the In operator"
-                )
+    selector.setdefault(_LABELS[0], uid)
 
 
 def _validate(obj: Json) -> Iterator[Problem]:
-    for wrong in (
-        names.dns1123_label(obj["metadata"].get("name", "")) if obj["spec"].get("completionMode") == "Indexed" else ()
-    ):
-        yield invalid(Path() / "metadata" / "name", obj["metadata"].get("name", ""), wrong)
-    yield from validate_job_spec(obj["spec"], _SPEC, generated=False)
+    spec, meta = obj["spec"], obj["metadata"]
+    selector = spec.get("selector")
+    if not spec.get("manualSelector") and selector is not None:
+        yield from _generated(spec, meta)
+    yield from validate_job_spec(spec, _SPEC)
+    if selector is None:
+        yield required(_SPEC / "selector")
+    else:
+        yield from checks.label_selector(selector, _SPEC / "selector")
+    yield from match_problems(spec, _SPEC / "template")
+    name, completions = meta.get("name", ""), spec.get("completions") or 0
+    if spec.get("completionMode") == "Indexed" and completions > 0:
+        # The host name of a pod ends in its index.
+        longest = f"{name}-{completions - 1}"
+        if names.dns1123_label(longest):
+            yield invalid(
+                Path() / "metadata" / "name", name, f"will not able to create pod with invalid DNS label: {longest}"
+            )
+
+
+def _generated(spec: Json, meta: Json) -> Iterator[Problem]:
+    """The labels by which a job knows its pods, which it alone may give."""
+    if not meta.get("uid"):
+        yield required(Path() / "metadata" / "uid")
+    found = (spec["template"].get("metadata") or {}).get("labels") or {}
+    path = _SPEC / "template" / "metadata" / "labels"
+    expected = dict(zip(_LABELS, (meta.get("uid", ""),) * 2 + (meta.get("name", ""),) * 2, strict=True))
+    for key in ("controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"):
+        if key not in found:
+            yield required(path[key], f"must be '{expected[key]}'")
+        elif found[key] != expected[key]:
+            yield invalid(path[key], dict(sorted(found.items())), f"must be '{expected[key]}'")
+    if not checks.selector_matches(spec["selector"], expected):
+        yield invalid(_SPEC / "selector", spec["selector"], "`selector` not auto-generated")
 
 
 def _validate_update(new: Json, old: Json) -> Iterator[Problem]:
     spec, was = new["spec"], old["spec"]
-    if not (spec.get("completionMode") == "Indexed" and spec.get("completions") == spec.get("parallelism")):
+    completions = spec.get("completions")
+    if spec.get("completionMode") != "Indexed":
         yield from checks.immutable(spec, was, "completions", _SPEC)
-    for name in (
-        "selector",
-        "completionMode",
-        "podFailurePolicy",
-        "backoffLimitPerIndex",
-        "managedBy",
-        "successPolicy",
-    ):
-        yield from checks.immutable(spec, was, name, _SPEC)
+    elif completions is not None and completions != was.get("completions") and completions != spec.get("parallelism"):
+        yield invalid(_SPEC / "completions", completions, "can only be modified in tandem with spec.parallelism")
+    yield from checks.immutable(spec, was, "selector", _SPEC)
     ours, theirs = spec.get("template"), was.get("template")
     if ours != theirs:
         # A suspended job that has not started may still be told where its pods shall run.
@@ -175,35 +115,43 @@ def _validate_update(new: Json, old: Json) -> Iterator[Problem]:
             ours, theirs = _without_scheduling(ours), _without_scheduling(theirs)
         if ours != theirs:
             yield invalid(_SPEC / "template", spec.get("template"), "field is immutable")
+    for name in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
+        yield from checks.immutable(spec, was, name, _SPEC)
 
 
 def _without_scheduling(template: Json | None) -> Json:
     out = dict(template or {})
-    out["spec"] = {
+    spec = {
         name: value
         for name, value in (out.get("spec") or {}).items()
-        if name not in ("nodeSelector", "affinity", "tolerations", "schedulingGates")
+        if name not in ("nodeSelector", "tolerations", "schedulingGates")
     }
-    out.pop("metadata", None)
-    return out
+    rest = {name: value for name, value in (spec.pop("affinity", None) or {}).items() if name != "nodeAffinity"}
+    if rest:
+        spec["affinity"] = rest
+    meta = {name: value for name, value in (out.get("metadata") or {}).items() if name not in ("labels", "annotations")}
+    return {**out, "spec": spec, "metadata": meta}
 
 
-def _validate_status(new: Json, old: Json) -> Iterator[Problem]:
-    status, was = new.get("status") or {}, old.get("status") or {}
-    path = Path() / "status"
-    for name in ("active", "succeeded", "failed", "ready", "terminating"):
-        yield from checks.non_negative(status, name, path)
-    finished = {each.get("type") for each in was.get("conditions") or () if each.get("status") == "True"}
-    still = {each.get("type") for each in status.get("conditions") or () if each.get("status") == "True"}
-    for kind in ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet"):
-        if kind in finished and kind not in still:
-            yield invalid(
-                path / "conditions", status.get("conditions"), f"cannot disable the terminal {kind}=True condition"
-            )
-    if {"Complete", "Failed"} <= still:
-        yield invalid(
-            path / "conditions", status.get("conditions"), "cannot set Complete=True and Failed=True conditions"
+def job_warnings(spec: Json, path: str) -> Iterator[str]:
+    """What the writer of a job's spec, or of a template of one, is warned of."""
+    if (
+        spec.get("completionMode") == "Indexed"
+        and (spec.get("completions") or 0) > COMPLETIONS_MANY
+        and (spec.get("parallelism") or 0) > PARALLELISM_MAX_MANY
+    ):
+        yield (
+            f"{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than "
+            "10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
         )
+    yield from template_warnings(spec.get("template"), f"{path}.template")
+
+
+def _warnings(obj: Json, old: Json | None) -> Iterator[str]:
+    if old is None:
+        yield from name_warnings(obj)
+    if old is None or old["spec"] != obj["spec"]:
+        yield from job_warnings(obj["spec"], "spec")
 
 
 def _status_word(obj: Json) -> str:
@@ -249,7 +197,8 @@ RULES = Rules(
     prepare_create=_prepare_create,
     validate=_validate,
     validate_update=_validate_update,
-    validate_status=_validate_status,
+    validate_status=validate_status,
+    warnings=_warnings,
     selectable={"status.successful": lambda obj: str((obj.get("status") or {}).get("succeeded", 0))},
     generation=True,
     columns=(

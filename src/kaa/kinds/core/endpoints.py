@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
 from typing import Any
 
 from kaa.kinds import checks, printing
+from kaa.kinds.core.addresses import non_special_ip
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, duplicate, invalid, not_supported, required, too_many
@@ -33,13 +33,15 @@ def _validate(obj: Json) -> Iterator[Problem]:
         for kind in ("addresses", "notReadyAddresses"):
             for place, address in enumerate(subset.get(kind) or ()):
                 where = (here / kind)[place]
-                yield from endpoint_ip(address.get("ip", ""), where / "ip")
+                ip = address.get("ip", "")
+                yield from checks.ip_address(ip, where / "ip")
                 if address.get("hostname"):
                     for wrong in names.dns1123_label(address["hostname"]):
                         yield invalid(where / "hostname", address["hostname"], wrong)
                 if address.get("nodeName"):
                     for wrong in names.dns1123_subdomain(address["nodeName"]):
                         yield invalid(where / "nodeName", address["nodeName"], wrong)
+                yield from non_special_ip(ip, where / "ip")
         ports = subset.get("ports") or ()
         for place, port in enumerate(ports):
             where = (here / "ports")[place]
@@ -51,23 +53,9 @@ def _validate(obj: Json) -> Iterator[Problem]:
             for wrong in names.port_number(port.get("port", 0)):
                 yield invalid(where / "port", port.get("port", 0), wrong)
             yield from checks.one_of(port, "protocol", PROTOCOLS, where, needed=True)
-
-
-def endpoint_ip(value: str, path: Path) -> Iterator[Problem]:
-    """An address that another machine could reach."""
-    found = list(checks.ip_address(value, path))
-    yield from found
-    if found:
-        return
-    ip = ipaddress.ip_address(value)
-    if ip.is_unspecified:
-        yield invalid(path, value, f"may not be unspecified ({value})")
-    if ip.is_loopback:
-        yield invalid(path, value, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
-    if ip.is_link_local:
-        yield invalid(path, value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
-    if ip.is_multicast:
-        yield invalid(path, value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+            if port.get("appProtocol") is not None:
+                for wrong in names.qualified_name(port["appProtocol"]):
+                    yield invalid(where / "appProtocol", port["appProtocol"], wrong)
 
 
 def _shown(subsets: list[Json]) -> str:
@@ -131,7 +119,7 @@ def _slice_validate(obj: Json) -> Iterator[Problem]:
                 if not checks.is_ip(address) or (":" in address) != (kind == "IPv6"):
                     yield invalid(where, address, f"must be a valid {kind} address")
                 else:
-                    yield from endpoint_ip(address, where)
+                    yield from non_special_ip(address, where)
         if each.get("nodeName"):
             for wrong in names.dns1123_subdomain(each["nodeName"]):
                 yield invalid(here / "nodeName", each["nodeName"], wrong)

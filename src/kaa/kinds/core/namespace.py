@@ -15,6 +15,7 @@ __all__ = ["RULES"]
 Json = dict[str, Any]
 NAME_LABEL = "kubernetes.io/metadata.name"
 FINALIZER = "kubernetes"
+STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
 
 
 def _default(obj: Json) -> None:
@@ -50,11 +51,21 @@ def _finalize(new: Json, old: Json) -> None:
 
 def _validate(obj: Json) -> Iterator[Problem]:
     path = Path() / "spec" / "finalizers"
-    for at, each in enumerate((obj.get("spec") or {}).get("finalizers") or ()):
-        for wrong in names.qualified_name(each):
-            yield invalid(path[at], each, wrong)
-        if "/" not in each and each != FINALIZER:
-            yield invalid(path[at], each, "name is neither a standard finalizer name nor is it fully qualified")
+    for each in (obj.get("spec") or {}).get("finalizers") or ():
+        yield from _finalizer(each, path)
+
+
+def _finalizer(name: str, path: Path) -> Iterator[Problem]:
+    for wrong in names.qualified_name(name):
+        yield invalid(path, name, wrong)
+    if "/" not in name and name not in STANDARD_FINALIZERS:
+        yield invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified")
+
+
+def _validate_finalize(new: Json, _old: Json) -> Iterator[Problem]:
+    path = Path() / "spec" / "finalizers"
+    for at, each in enumerate((new.get("spec") or {}).get("finalizers") or ()):
+        yield from _finalizer(each, path[at])
 
 
 def _validate_status(new: Json, _old: Json) -> Iterator[Problem]:
@@ -77,7 +88,7 @@ RULES = Rules(
     prepare_update=_prepare_update,
     validate=_validate,
     validate_status=_validate_status,
-    subwrites={"finalize": Subwrite(_finalize)},
+    subwrites={"finalize": Subwrite(_finalize, _validate_finalize)},
     name_check=names.dns1123_label,
     selectable={"status.phase": _phase, "name": lambda obj: str(obj.get("metadata", {}).get("name", ""))},
     columns=(NAME_COLUMN, Column("Status"), AGE_COLUMN),

@@ -8,9 +8,9 @@ from typing import Any
 
 from kaa.kinds.core.paths import local_path
 from kaa.meta import names
-from kaa.meta.problems import Path, Problem, invalid, not_supported, required, too_long
+from kaa.meta.problems import Path, Problem, invalid, not_supported, required
 
-__all__ = ["OLD_SOURCES", "driver_name"]
+__all__ = ["OLD_SOURCES"]
 
 Json = dict[str, Any]
 Check = Callable[[Json, Path], Iterator[Problem]]
@@ -36,16 +36,6 @@ def _disk(field: str) -> Check:
             yield invalid(path / "partition", source["partition"], "must be between 1 and 255, inclusive")
 
     return check
-
-
-def driver_name(driver: str, path: Path) -> Iterator[Problem]:
-    """The name of a CSI driver."""
-    if not driver:
-        yield required(path)
-    if len(driver) > 63:
-        yield too_long(path, 63)
-    for wrong in names.dns1123_subdomain(driver.lower()):
-        yield invalid(path, driver, wrong)
 
 
 def _git_repo(source: Json, path: Path) -> Iterator[Problem]:

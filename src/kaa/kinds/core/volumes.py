@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kaa.kinds.core.oldvolumes import OLD_SOURCES, driver_name
+from kaa.kinds.core.oldvolumes import OLD_SOURCES
 from kaa.kinds.core.paths import no_backsteps
 from kaa.kinds.core.projected import key_paths, mode_problem, validate_downward_file, validate_projected
+from kaa.kinds.formats import driver_name
 from kaa.kinds.metadata import annotation_sizes, labels
 from kaa.meta import names, quantity
 from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, not_supported, required
