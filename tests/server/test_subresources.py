@@ -49,7 +49,7 @@ async def test_a_pod_is_bound_once(both: World) -> None:
     assert bound["metadata"]["uid"] == made["metadata"]["uid"]
     again = await api.post(f"{PODS}/p/binding", bind)
     assert again.code == 409 and 'already assigned to node "n1"' in again.message
-    assert (await api.post(f"{PODS}/none/binding", {**bind, "metadata": {}})).code == 404
+    assert (await api.post(f"{PODS}/none/binding", {**bind, "metadata": {"name": "none"}})).code == 404
     (await api.post(PODS, pod("q"))).ok()
     for wrong in ({**bind, "target": {}}, {**bind, "target": {"kind": "Pod", "name": "x"}}, {}, {**bind, "target": 5},
                   {**bind, "metadata": 5}):  # fmt: skip

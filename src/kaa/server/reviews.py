@@ -8,12 +8,15 @@ from typing import Any
 from kaa.base.clock import format_seconds
 from kaa.http.api import Answer
 from kaa.meta import errors
+from kaa.meta.problems import Path, invalid
+from kaa.meta.resource import Resource
+from kaa.server.admission.api import Attributes
 from kaa.server.app import Application, Authorize, Decision
 from kaa.server.authn.serviceaccounts import Binding, ServiceAccountTokens
 from kaa.server.authz.rbac import Grant, Rbac
 from kaa.server.call import Call
 from kaa.server.request import RequestInfo, User
-from kaa.server.verbs import writes
+from kaa.server.verbs import writeoptions, writes
 from kaa.server.verbs.bodies import read_object
 
 __all__ = ["Reviews"]
@@ -47,26 +50,40 @@ class Reviews:
         """A new token for a service account, bound as asked."""
         if call.info.verb != "create":
             raise errors.method_not_allowed(call.spec.resource, call.info.verb)
-        body_spec = call.parts.registry.by_kind("authentication.k8s.io/v1", "TokenRequest")
-        assert body_spec is not None
-        account = call.objects.get(call.spec, call.namespace, call.info.name).decode()
-        request = read_object(call, body_spec)
-        spec = request.setdefault("spec", {})
-        seconds = spec.get("expirationSeconds") or EXPIRATION_SECONDS_DEFAULT
+        writeoptions.check(call, "CreateOptions")
+        kind = call.parts.registry.by_kind("authentication.k8s.io/v1", "TokenRequest")
+        assert kind is not None
+        request = read_object(call, kind)
+        spec, meta, name = request.setdefault("spec", {}), request["metadata"], call.info.name
+        for field, ours in (("name", name), ("namespace", call.namespace)):
+            if meta.get(field) and meta[field] != ours:
+                wrong = invalid(Path() / "metadata" / field, meta[field],
+                                f"must match the service account {field} if specified")  # fmt: skip
+                raise errors.invalid(kind.resource, name, [wrong])
+        account = call.objects.get(call.spec, call.namespace, name).decode()
+        uid = account["metadata"]["uid"]
+        if meta.get("uid") and meta["uid"] != uid:
+            raise _mismatch("TokenRequest.authentication.k8s.io", name, f"the UID in the token request ({meta['uid']}) "
+                            f"does not match the UID of the service account ({uid})")  # fmt: skip
+        seconds = spec.get("expirationSeconds")
+        seconds = EXPIRATION_SECONDS_DEFAULT if seconds is None else seconds
         if not EXPIRATION_SECONDS_MIN <= seconds <= EXPIRATION_SECONDS_MAX:
             bound = "less than 10 minutes" if seconds < EXPIRATION_SECONDS_MIN else "larger than 2^32 seconds"
-            raise errors.StatusError(
-                422, "Invalid", f'TokenRequest.authentication.k8s.io "{call.info.name}" is invalid: '
-                f"spec.expirationSeconds: Invalid value: {seconds}: may not specify a duration {bound}",
-            )  # fmt: skip
+            path = Path() / "spec" / "expirationSeconds"
+            wrong = invalid(path, seconds, f"may not specify a duration {bound}")
+            raise errors.invalid(kind.resource, "", [wrong])
+        attributes = Attributes("CREATE", call.spec, call.namespace, name, "token", request, None, call.user,
+                                call.dry_run, warnings=call.warnings)  # fmt: skip
+        await call.parts.admission.mutate(attributes)
+        await call.parts.admission.validate(attributes)
         binding, node = self._binding(call, spec.get("boundObjectRef"))
         now = call.clock.now()
-        audiences = tuple(spec.get("audiences") or ())
+        audiences = tuple(spec.get("audiences") or self._tokens.audiences)
         token = self._tokens.issue(account, audiences=audiences, expires_at=now + seconds, binding=binding, node=node)
         spec["expirationSeconds"] = seconds
-        spec["audiences"] = list(audiences or self._tokens.audiences[:1])
+        spec["audiences"] = list(audiences)
         request["metadata"] = {
-            "name": call.info.name,
+            "name": name,
             "namespace": call.namespace,
             "creationTimestamp": format_seconds(now),
         }
@@ -74,31 +91,28 @@ class Reviews:
         return writes.answer_plain(call, request, 201)
 
     def _binding(self, call: Call, reference: Json | None) -> tuple[Binding | None, Binding | None]:
+        """What the token is bound to, and the node of the pod that is."""
         if not reference:
             return None, None
-        kind, name = reference.get("kind", ""), reference.get("name", "")
+        kind, name, version = reference.get("kind", ""), reference.get("name", ""), reference.get("apiVersion") or ""
         plural = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}.get(kind)
-        if plural is None:
-            raise errors.bad_request(
-                f"cannot bind token for serviceaccount to object of type {kind}: use Pod, Secret or Node"
-            )
+        if plural is None or "/" in version:
+            group_version = version if "/" in version else f"/{version}"
+            raise errors.bad_request(f"cannot bind token to object of type {group_version}, Kind={kind}")
         spec = call.parts.registry.get("", "v1", plural)
         assert spec is not None
         found = call.objects.get(spec, call.namespace if spec.namespaced else "", name).decode()
-        uid = found["metadata"]["uid"]
-        if reference.get("uid") and reference["uid"] != uid:
-            raise errors.conflict(
-                spec.resource, name,
-                f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
-                "The object might have been deleted and then recreated",
-            )  # fmt: skip
-        if kind != "Pod":
-            return Binding(kind, name, uid), None
-        if found["spec"].get("serviceAccountName") != call.info.name:
+        if kind == "Pod" and found["spec"].get("serviceAccountName") != call.info.name:
             raise errors.bad_request(
                 f'cannot bind token for serviceaccount "{call.info.name}" to pod running with different '
                 "serviceaccount name."
             )
+        uid = found["metadata"]["uid"]
+        if reference.get("uid") and reference["uid"] != uid:
+            raise _mismatch(kind, name, f"the UID in the bound object reference ({reference['uid']}) does not match "
+                            "the UID in record. The object might have been deleted and then recreated")  # fmt: skip
+        if kind != "Pod":
+            return Binding(kind, name, uid), None
         node_name = found["spec"].get("nodeName")
         nodes = call.parts.registry.get("", "v1", "nodes")
         assert nodes is not None
@@ -195,6 +209,11 @@ class Reviews:
             return [Grant({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}),
                     Grant({"verbs": ["*"], "nonResourceURLs": ["*"]})]  # fmt: skip
         return list(self._rbac.rules_for(user, namespace))
+
+
+def _mismatch(label: str, name: str, why: str) -> errors.StatusError:
+    """409 in the words of the original, which has the kind where others have the resource."""
+    return errors.conflict(Resource("", "v1", label, label, True), name, why)
 
 
 def _asked(call: Call, spec: Json) -> RequestInfo:

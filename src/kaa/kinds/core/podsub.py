@@ -16,6 +16,7 @@ __all__ = ["SUBWRITES"]
 
 Json = dict[str, Any]
 _SPEC = Path() / "spec"
+MIRROR = "kubernetes.io/config.mirror"
 
 
 def _only(new: Json, old: Json, spec: Json) -> None:
@@ -76,21 +77,64 @@ def _resized(container: Json, wanted: Json | None) -> Json:
 
 
 def _resize_validate(new: Json, old: Json) -> Iterator[Problem]:
-    yield from validate_spec(new["spec"], _SPEC)
-    before = (old.get("status") or {}).get("qosClass") or quality_of_service(old["spec"])
-    if quality_of_service(new["spec"]) != before:
-        yield invalid(_SPEC, before, "Pod QOS Class may not change as a result of resizing")
-    for kind in ("containers", "initContainers"):
+    if MIRROR in (old["metadata"].get("annotations") or {}):
+        yield forbidden_field(Path(), "static pods cannot be resized")
+        return
+    if ((old["spec"].get("os") or {}).get("name")) == "windows":
+        yield forbidden_field(Path(), "windows pods cannot be resized")
+        return
+    before, after = (old.get("status") or {}).get("qosClass"), quality_of_service(new["spec"])
+    if after != (before or quality_of_service(old["spec"])):
+        yield invalid(_SPEC, before or "", "Pod QOS Class may not change as a result of resizing")
+    if not _resizable(old):
+        yield forbidden_field(_SPEC, "Pod running on node without support for resize")
+    yield from _kept(new["spec"].get("resources"), old["spec"].get("resources"), _SPEC / "resources", "pod-level ")
+    if _other(new["spec"].get("resources")) != _other(old["spec"].get("resources")):
+        yield forbidden_field(_SPEC, "only cpu and memory resources are mutable at pod-level")
+    for kind in ("initContainers", "containers"):
         for at, (one, other) in enumerate(zip(new["spec"].get(kind) or (), old["spec"].get(kind) or (), strict=False)):
-            here = (_SPEC / kind)[at] / "resources"
-            for amounts in ("requests", "limits"):
-                ours = (one.get("resources") or {}).get(amounts) or {}
-                theirs = (other.get("resources") or {}).get(amounts) or {}
-                for name in sorted(ours.keys() | theirs.keys()):
-                    if name not in ("cpu", "memory") and ours.get(name) != theirs.get(name):
-                        yield forbidden_field(here / amounts, "only cpu and memory resources are mutable")
-                    elif name in theirs and name not in ours:
-                        yield forbidden_field(here / amounts, "resource " + amounts + " cannot be removed")
+            here = (_SPEC / kind)[at]
+            ours, theirs = one.get("resources"), other.get("resources")
+            yield from _kept(ours, theirs, here / "resources", "")
+            if _other(ours) != _other(theirs):
+                if kind == "containers":
+                    yield forbidden_field(_SPEC, "only cpu and memory resources are mutable")
+                else:
+                    yield forbidden_field(
+                        here, "only cpu and memory resources for init or sidecar containers are mutable"
+                    )
+            if kind == "initContainers" and one != other and one.get("restartPolicy") != "Always" and any(
+                each.get("restartPolicy") == "RestartContainer" for each in one.get("resizePolicy") or ()
+            ):  # fmt: skip
+                yield forbidden_field(
+                    here, "non-sidecar init containers with a resize policy of RestartContainer cannot be resized"
+                )
+    yield from validate_spec(new["spec"], _SPEC)
+
+
+def _resizable(pod: Json) -> bool:
+    """A node that can resize tells the resources of the containers it runs; the first that runs answers for all."""
+    for each in (pod.get("status") or {}).get("containerStatuses") or ():
+        if (each.get("state") or {}).get("running") is not None:
+            return each.get("resources") is not None
+    return True
+
+
+def _kept(ours: Json | None, theirs: Json | None, path: Path, prefix: str) -> Iterator[Problem]:
+    """Amounts may change; none may be taken away."""
+    for amounts in ("requests", "limits"):
+        if ((theirs or {}).get(amounts) or {}).keys() - ((ours or {}).get(amounts) or {}).keys():
+            yield forbidden_field(path / amounts, f"{prefix}resource {amounts} cannot be removed")
+
+
+def _other(resources: Json | None) -> Json:
+    """What of the resources is neither cpu nor memory, and so stays."""
+    rest: Json = {}
+    for name, value in (resources or {}).items():
+        left = {each: it for each, it in value.items() if each not in ("cpu", "memory")} if name != "claims" else value
+        if left:
+            rest[name] = left
+    return rest
 
 
 SUBWRITES = {

@@ -4,7 +4,7 @@ Each module has handlers of the shape `(call) -> answer`; `register` puts them i
 """
 
 from kaa.server.app import Application
-from kaa.server.subresources import pods, scale
+from kaa.server.subresources import eviction, pods, scale
 from kaa.server.subresources.nodes import NodeStreams
 
 __all__ = ["register"]
@@ -15,7 +15,7 @@ def register(app: Application, streams: NodeStreams) -> None:
     app.subresources["*", "scale"] = scale.handle
     app.subresources["pods", "binding"] = pods.bind
     app.reviews["bindings"] = pods.bind_by_name
-    app.subresources["pods", "eviction"] = pods.evict
+    app.subresources["pods", "eviction"] = eviction.evict
     app.subresources["pods", "resize"] = pods.resize
     app.subresources["pods", "log"] = streams.log
     app.subresources["pods", "exec"] = streams.upgrade

@@ -1,37 +1,45 @@
-"""`binding` and `eviction` of pods."""
+"""`binding` and `resize` of pods."""
 
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Any
 
 from kaa.base.clock import format_seconds
 from kaa.http.api import Answer
-from kaa.meta import errors, selectors
+from kaa.meta import errors
+from kaa.meta.problems import Path, not_supported, required
+from kaa.meta.resource import Resource
 from kaa.server.admission.api import Attributes
 from kaa.server.call import Call
-from kaa.server.objects import served_form
-from kaa.server.verbs import deletions, writes
+from kaa.server.subresources.answers import success
+from kaa.server.verbs import patches, reads, writeoptions, writes
 from kaa.server.verbs.bodies import read_part
 
-__all__ = ["bind", "bind_by_name", "evict", "resize"]
+__all__ = ["bind", "bind_by_name", "resize"]
 
 Json = dict[str, Any]
 
-
-def _success(status: int = 201) -> Json:
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": status}
+#: Conflicts of bindings name the subresource.
+_BINDINGS = Resource("", "v1", "pods/binding", "Binding", True)
+NOT_RESIZED = (
+    "the kubelets of this release resize no running container: what a pod was started with stays until it is made anew"
+)
 
 
 async def bind(call: Call) -> Answer:
     """POST of a Binding: the pod belongs to a node from now on, once and for all."""
     if call.info.verb != "create":
         raise errors.method_not_allowed(call.spec.resource, call.info.verb)
+    writeoptions.check(call, "CreateOptions")
     body = read_part(call, "v1", "Binding")
-    _check_name(call, body)
+    if body["metadata"].get("name") != call.info.name:
+        raise errors.bad_request("name in URL does not match name in Binding object")
     return await _bind(call, body)
 
 
 async def bind_by_name(call: Call) -> Answer:
     """POST of a Binding to the collection of bindings, which is the older way: the pod is named in its metadata."""
+    writeoptions.check(call, "CreateOptions")
     body = read_part(call, "v1", "Binding")
     pods = call.parts.registry.get("", "v1", "pods")
     assert pods is not None
@@ -43,40 +51,39 @@ async def bind_by_name(call: Call) -> Answer:
 
 
 async def _bind(call: Call, body: Json) -> Answer:
-    target = body.get("target") or {}
-    node = target.get("name")
-    if target.get("kind") not in (None, "", "Node") or not node:
-        raise errors.StatusError(
-            422, "Invalid", f'Binding "{call.info.name}" is invalid: target.name: Required value: name a Node'
-        )
+    target, name = body.get("target") or {}, call.info.name
+    node, path = target.get("name"), Path() / "target"
+    found = []
+    if target.get("kind") not in (None, "", "Node"):
+        found.append(not_supported(path / "kind", target["kind"], ("<empty>", "Node")))
+    if not node:
+        found.append(required(path / "name"))
+    if found:
+        raise errors.invalid(replace(call.spec.resource, kind="Binding"), name, found)
     sent = body.get("metadata") or {}
+    call.objects.get(call.spec, call.namespace, name)  # 404 before anything else is said
+    attributes = Attributes("CREATE", call.spec, call.namespace, name, "binding", body, None, call.user, call.dry_run,
+                            warnings=call.warnings)  # fmt: skip
+    await call.parts.admission.mutate(attributes)
+    await call.parts.admission.validate(attributes)
     now = format_seconds(call.clock.now())
 
     def change(pod: Json) -> Json:
         spec, meta = pod["spec"], pod["metadata"]
         if sent.get("uid") and sent["uid"] != meta["uid"]:
-            raise errors.conflict(
-                call.spec.resource, call.info.name,
-                f"Precondition failed: UID in precondition: {sent['uid']}, UID in object meta: {meta['uid']}",
-            )  # fmt: skip
+            raise writes.uid_conflict(call, sent["uid"], meta["uid"])
+        if sent.get("resourceVersion") and sent["resourceVersion"] != meta["resourceVersion"]:
+            raise errors.conflict(call.spec.resource, name, writes.MODIFIED)
         if meta.get("deletionTimestamp"):
-            raise errors.conflict(
-                call.spec.resource,
-                call.info.name,
-                f"pod {call.info.name} is being deleted, cannot be assigned to a host",
-            )
+            raise errors.conflict(_BINDINGS, name, f"pod {name} is being deleted, cannot be assigned to a host")
         if spec.get("nodeName"):
-            raise errors.conflict(
-                call.spec.resource, call.info.name,
-                f"pod {call.info.name} is already assigned to node \"{spec['nodeName']}\"",
-            )  # fmt: skip
+            raise errors.conflict(_BINDINGS, name, f'pod {name} is already assigned to node "{spec["nodeName"]}"')
         if spec.get("schedulingGates"):
-            raise errors.conflict(
-                call.spec.resource, call.info.name, f"pod {call.info.name} has non-empty .spec.schedulingGates"
-            )
+            raise errors.conflict(_BINDINGS, name, f"pod {name} has non-empty .spec.schedulingGates")
         spec["nodeName"] = node
-        if sent.get("annotations"):
-            meta.setdefault("annotations", {}).update(sent["annotations"])
+        for field in ("annotations", "labels"):
+            if sent.get(field):
+                meta[field] = {**(meta.get(field) or {}), **sent[field]}
         status = pod.setdefault("status", {})
         conditions = [each for each in status.get("conditions") or () if each["type"] != "PodScheduled"]
         conditions.append(
@@ -87,100 +94,21 @@ async def _bind(call: Call, body: Json) -> Answer:
         return pod
 
     await writes.change_object(call, change, trusted=True)
-    return writes.answer_plain(call, _success(), 201)
+    return writes.answer_plain(call, success(201), 201)
 
 
-def resize(call: Call) -> Any:
-    """Refused by name: no kubelet of this release resizes a running pod."""
-    raise errors.StatusError(
-        501, "NotImplemented",
-        "pods/resize is not served by this release: change the template of the pod's controller instead",
-    )  # fmt: skip
+def resize(call: Call) -> Answer | Awaitable[Answer]:
+    """get, update and patch of `resize`: resources of containers, of a pod that nobody runs yet.
 
-
-async def evict(call: Call) -> Answer:
-    """POST of an Eviction: a deletion that the pod's disruption budgets may refuse for now."""
-    if call.info.verb != "create":
-        raise errors.method_not_allowed(call.spec.resource, call.info.verb)
-    body = read_part(call, "policy/v1", "Eviction")
-    _check_name(call, body)
-    options = deletions.options_of(call, body.get("deleteOptions") or {})
-    entry = call.objects.get(call.spec, call.namespace, call.info.name)
-    pod = served_form(call.spec, entry)
-    attributes = Attributes("CREATE", call.spec, call.namespace, call.info.name, "eviction", body, pod,
-                            call.user, call.dry_run, warnings=call.warnings)  # fmt: skip
-    await call.parts.admission.mutate(attributes)
-    await call.parts.admission.validate(attributes)
-    if not _already_down(pod):
-        await _spend_budget(call, pod)
-    await deletions.delete_object(call, options)
-    return writes.answer_plain(call, _success(), 201)
-
-
-def _check_name(call: Call, body: Json) -> None:
-    name = body["metadata"].get("name") or call.info.name
-    if name != call.info.name:
-        raise errors.bad_request(
-            f"name in URL does not match name in {body['kind']} object: {call.info.name} and {name}: "
-            "name the pod in both"
-        )
-
-
-def _already_down(pod: Json) -> bool:
-    """Evicting what is finished, pending or already going disturbs nobody."""
-    status = pod.get("status") or {}
-    return status.get("phase") in ("Succeeded", "Failed", "Pending", None) or bool(
-        pod["metadata"].get("deletionTimestamp")
-    )
-
-
-def _is_ready(pod: Json) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-async def _spend_budget(call: Call, pod: Json) -> None:
-    """Take one allowed disruption from the pod's budget; 429 when there is none."""
-    budgets = call.parts.registry.get("policy", "v1", "poddisruptionbudgets")
-    assert budgets is not None
-    labels = pod["metadata"].get("labels") or {}
-    matching = []
-    for entry in call.objects.of(budgets).in_namespace(call.namespace):
-        budget = entry.decode()
-        if selectors.from_object((budget.get("spec") or {}).get("selector")).matches(labels):
-            matching.append((entry, budget))
-    if not matching:
-        return
-    if len(matching) > 1:
-        raise errors.internal(
-            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-        )
-    entry, budget = matching[0]
-    status = budget.get("status") or {}
-    if not _is_ready(pod):
-        policy = (budget.get("spec") or {}).get("unhealthyPodEvictionPolicy")
-        desired = status.get("desiredHealthy", 0)
-        if policy == "AlwaysAllow" or (desired > 0 and status.get("currentHealthy", 0) >= desired):
-            return  # it serves nobody, so nothing is lost with it
-    name = budget["metadata"]["name"]
-    if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-        error = errors.too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", 10)
-        error.details["causes"] = [{
-            "reason": "DisruptionBudget",
-            "message": f"The disruption budget {name} is still being processed by the server.",
-        }]  # fmt: skip
-        raise error
-    if status.get("disruptionsAllowed", 0) <= 0:
-        error = errors.too_many_requests("Cannot evict pod as it would violate the pod's disruption budget.", 0)
-        error.details = {"causes": [{
-            "reason": "DisruptionBudget",
-            "message": f"The disruption budget {name} needs {status.get('desiredHealthy', 0)} healthy pods and has "
-            f"{status.get('currentHealthy', 0)} currently",
-        }]}  # fmt: skip
-        raise error
-    if call.dry_run:
-        return
-    status["disruptionsAllowed"] -= 1
-    status.setdefault("disruptedPods", {})[pod["metadata"]["name"]] = format_seconds(call.clock.now())
-    if await call.objects.replace(budgets, budget, entry) is None:
-        raise errors.too_many_requests("Cannot evict pod: its disruption budget is changing, please try again", 1)
+    A pod that runs on a node which tells no resources of its containers is refused by the rules; one that is on its
+    way there is warned of it.
+    """
+    verb = call.info.verb
+    if verb == "get":
+        return reads.get(call)
+    if verb not in ("update", "patch"):
+        raise errors.method_not_allowed(call.spec.resource, verb)
+    entry = call.objects.find(call.spec, call.namespace, call.info.name)
+    if entry is not None and entry.fields.get("spec.nodeName"):
+        call.warnings.append(NOT_RESIZED)
+    return writes.update(call) if verb == "update" else patches.patch_object(call)
