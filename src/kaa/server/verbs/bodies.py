@@ -155,7 +155,7 @@ def _protobuf(request: Request, spec: KindSpec, *, any_version: bool = False) ->
             api_version = spec.api_version
         if (api_version or spec.api_version, kind or spec.kind) != (spec.api_version, spec.kind):
             return {"kind": kind, "apiVersion": api_version}  # what does not fit is said where all forms meet
-        obj = protobuf.decode(spec.protobuf, spec.schema, raw)
+        obj = protobuf.decode(spec.protobuf, raw)
     except protobuf.MalformedProtobuf as error:
         raise errors.bad_request(f"error decoding the body as protobuf: {error}") from error
     return {"kind": spec.kind, "apiVersion": spec.api_version, **obj}
