@@ -148,8 +148,9 @@ def signer_name(value: str, path: Path) -> Iterator[Problem]:
     if len(parts) < 2:
         yield invalid(path, domain, "should be a domain with at least two segments separated by dots")
     yield from _first_wrong(rest, rest.split("."), names.dns1123_subdomain, path)
-    if len(value) > 253 * 2 + 1:
-        yield too_long(path, 253 * 2 + 1)
+    # A domain, a slash, and a namespace and a name joined by a dot.
+    if len(value) > 571:
+        yield too_long(path, 571)
 
 
 def _first_wrong(whole: str, parts: list[str], check: Callable[[str], Iterable[str]], path: Path) -> Iterator[Problem]:

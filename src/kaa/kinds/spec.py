@@ -106,6 +106,8 @@ class Rules:
     subwrites: Mapping[str, Subwrite] = field(default_factory=dict)
     #: `(object, old object or None)` -> texts of Warning headers.
     warnings: Callable[[Json, Json | None], Iterable[str]] | None = None
+    #: `validate` looks at every required field itself: the tables' are not asked as well.
+    complete: bool = False
     #: What is wrong with a name; sentences to follow the value.
     name_check: Check | None = None
     selectable: Mapping[str, Callable[[Json], str]] = field(default_factory=dict)
@@ -326,6 +328,9 @@ class KindSpec:
         rules = self.rules.validate
         if rules is None:
             yield from self.structure.missing(obj)
+            return
+        if self.rules.complete:
+            yield from rules(obj)
             return
         found = list(rules(obj))
         yield from found

@@ -1,1 +1,6 @@
-"""Rules of the networking group: ingresses, network policies, address ranges."""
+"""Rules of the networking group.
+
+- `ingress`: hosts, paths and backends from outside; `ingressclass`: who serves them.
+- `policy`: NetworkPolicies.
+- `addresses`: ServiceCIDRs and the IPAddresses taken out of them.
+"""

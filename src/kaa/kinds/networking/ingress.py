@@ -1,61 +1,71 @@
-"""Ingresses and their classes."""
+"""Ingresses: hosts, paths and the backends behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from kaa.kinds import checks, printing
+from kaa.kinds import checks, formats, printing
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta import names
-from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
+from kaa.meta.problems import Path, Problem, invalid, not_supported, required
 
-__all__ = ["CLASS", "RULES"]
+__all__ = ["RULES"]
 
 Json = dict[str, Any]
 _SPEC = Path() / "spec"
 PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+_FORBIDDEN_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
+_NOT_A_NAME = "must be a DNS name, not an IP address"
 
 
 def _validate(obj: Json) -> Iterator[Problem]:
     spec = obj.get("spec") or {}
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        yield invalid(_SPEC, spec.get("rules") or [], "either `defaultBackend` or `rules` must be specified")
+        yield invalid(_SPEC, spec.get("rules"), "either `defaultBackend` or `rules` must be specified")
     if spec.get("defaultBackend") is not None:
         yield from _backend(spec["defaultBackend"], _SPEC / "defaultBackend")
     for at, rule in enumerate(spec.get("rules") or ()):
-        here = (_SPEC / "rules")[at]
-        host = rule.get("host")
-        if host:
-            yield from _host(host, here / "host")
-        http = rule.get("http")
-        if http is None:
-            continue
-        paths = http.get("paths") or ()
-        if not paths:
-            yield required(here / "http" / "paths")
-        for place, each in enumerate(paths):
-            yield from _path(each, (here / "http" / "paths")[place])
+        yield from _rule(rule, (_SPEC / "rules")[at])
     for at, tls in enumerate(spec.get("tls") or ()):
+        here = (_SPEC / "tls")[at]
         for place, host in enumerate(tls.get("hosts") or ()):
-            yield from _host(host, ((_SPEC / "tls")[at] / "hosts")[place])
+            yield from _host(host, (here / "hosts")[place])
         if tls.get("secretName"):
-            for wrong in names.dns1123_subdomain(tls["secretName"]):
-                yield invalid((_SPEC / "tls")[at] / "secretName", tls["secretName"], wrong)
+            yield from formats.each_wrong(names.dns1123_subdomain, tls["secretName"], here / "secretName")
     if spec.get("ingressClassName") is not None:
-        for wrong in names.dns1123_subdomain(spec["ingressClassName"]):
-            yield invalid(_SPEC / "ingressClassName", spec["ingressClassName"], wrong)
+        yield from formats.each_wrong(names.dns1123_subdomain, spec["ingressClassName"], _SPEC / "ingressClassName")
+
+
+def _validate_create(obj: Json) -> Iterator[Problem]:
+    """The old way of naming a class, beside the new one, must say the same."""
+    noted = (obj["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
+    named = (obj.get("spec") or {}).get("ingressClassName")
+    if noted is not None and named is not None and noted != named:
+        here = Path() / "annotations" / CLASS_ANNOTATION
+        yield invalid(here, noted, "must match `ingressClassName` when both are specified")
 
 
 def _host(host: str, path: Path) -> Iterator[Problem]:
-    if checks.is_ip(host):
-        yield invalid(path, host, "must be a DNS name, not an IP address")
+    check = names.wildcard_dns1123_subdomain if "*" in host else names.dns1123_subdomain
+    yield from formats.each_wrong(check, host, path)
+
+
+def _rule(rule: Json, path: Path) -> Iterator[Problem]:
+    host = rule.get("host")
+    if host:
+        if checks.is_ip(host):
+            yield invalid(path / "host", host, _NOT_A_NAME)
+        yield from _host(host, path / "host")
+    http = rule.get("http")
+    if http is None:
         return
-    for wrong in names.wildcard_dns1123_subdomain(host) if "*" in host else names.dns1123_subdomain(host):
-        yield invalid(path, host, wrong)
-
-
-_FORBIDDEN_IN_PATHS = ("//", "/./", "/../", "%2f", "%2F")
+    here = path / "http" / "paths"
+    if not http.get("paths"):
+        yield required(here)
+    for at, each in enumerate(http.get("paths") or ()):
+        yield from _path(each, here[at])
 
 
 def _path(each: Json, path: Path) -> Iterator[Problem]:
@@ -66,13 +76,12 @@ def _path(each: Json, path: Path) -> Iterator[Problem]:
     if kind in ("Exact", "Prefix"):
         if not value.startswith("/"):
             yield invalid(path / "path", value, "must be an absolute path")
-        if value:
-            for sequence in _FORBIDDEN_IN_PATHS:
-                if sequence in value:
-                    yield invalid(path / "path", value, f"must not contain '{sequence}'")
-            for ending in ("/..", "/."):
-                if value.endswith(ending):
-                    yield invalid(path / "path", value, f"cannot end with '{ending}'")
+        for sequence in _FORBIDDEN_IN_PATHS:
+            if sequence in value:
+                yield invalid(path / "path", value, f"must not contain '{sequence}'")
+        for ending in ("/..", "/."):
+            if value.endswith(ending):
+                yield invalid(path / "path", value, f"cannot end with '{ending}'")
     elif kind == "ImplementationSpecific":
         if value and not value.startswith("/"):
             yield invalid(path / "path", value, "must be an absolute path")
@@ -86,42 +95,67 @@ def _backend(backend: Json, path: Path) -> Iterator[Problem]:
     if service is not None and resource is not None:
         yield invalid(path, "", "cannot set both resource and service backends")
     elif resource is not None:
-        for name in ("kind", "name"):
-            if not resource.get(name):
-                yield required(path / "resource" / name)
+        yield from formats.reference(resource, path / "resource")
     elif service is not None:
-        name = service.get("name", "")
-        if not name:
-            yield required(path / "service" / "name")
-        for wrong in names.dns1035_label(name) if name else ():
-            yield invalid(path / "service" / "name", name, wrong)
-        port = service.get("port") or {}
-        if port.get("name") and port.get("number"):
-            yield invalid(path, "", "cannot set both port name & port number")
-        elif port.get("name"):
-            for wrong in names.port_name(port["name"]):
-                yield invalid(path / "service" / "port" / "name", port["name"], wrong)
-        elif port.get("number"):
-            for wrong in names.port_number(port["number"]):
-                yield invalid(path / "service" / "port" / "number", port["number"], wrong)
-        else:
-            yield required(path, "port name or number is required")
+        yield from _service(service, path)
     else:
         yield invalid(path, "", "resource or service backend is required")
 
 
+def _service(service: Json, path: Path) -> Iterator[Problem]:
+    here = path / "service"
+    name = service.get("name", "")
+    if not name:
+        yield required(here / "name")
+    else:
+        # Services may be called by any DNS label (RelaxedServiceNameValidation), so a backend may be, too.
+        yield from formats.each_wrong(names.dns1123_label, name, here / "name")
+    port = service.get("port") or {}
+    if port.get("name") and port.get("number"):
+        yield invalid(path, "", "cannot set both port name & port number")
+    elif port.get("name"):
+        yield from formats.each_wrong(names.port_name, port["name"], here / "port" / "name")
+    elif port.get("number"):
+        for wrong in names.port_number(port["number"]):
+            yield invalid(here / "port" / "number", port["number"], wrong)
+    else:
+        yield required(path, "port name or number is required")
+
+
+def _validate_status(new: Json, _old: Json) -> Iterator[Problem]:
+    here = Path() / "status" / "loadBalancer" / "ingress"
+    for at, each in enumerate(((new.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()):
+        if each.get("ip"):
+            yield from formats.address(each["ip"], here[at] / "ip")
+        if each.get("hostname"):
+            yield from formats.each_wrong(names.dns1123_subdomain, each["hostname"], here[at] / "hostname")
+            if checks.is_ip(each["hostname"]):
+                yield invalid(here[at] / "hostname", each["hostname"], _NOT_A_NAME)
+
+
+def _hosts(rules: list[Json]) -> str:
+    """The first three, and how many rules there are beyond three."""
+    shown: list[str] = []
+    more = False
+    for rule in rules:
+        more = more or len(shown) == 3
+        if not more and rule.get("host"):
+            shown.append(rule["host"])
+    if not shown:
+        return "*"
+    return ",".join(shown) + (f" + {len(rules) - 3} more..." if more else "")
+
+
 def _cells(obj: Json, now: float) -> list[Any]:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]
-    shown = ",".join(hosts[:3]) + (f" + {len(hosts) - 3} more..." if len(hosts) > 3 else "")
-    found = [
-        each.get("ip") or each.get("hostname") or "" for each in (status.get("loadBalancer") or {}).get("ingress") or ()
-    ]
+    points = (status.get("loadBalancer") or {}).get("ingress") or ()
+    found = {each.get("ip") or each.get("hostname") or "" for each in points} - {""}
+    name = spec.get("ingressClassName")
     return [
         obj["metadata"].get("name", ""),
-        spec.get("ingressClassName") or "<none>",
-        shown or "*",
-        ",".join(found),
+        name if name is not None else "<none>",
+        _hosts(spec.get("rules") or []),
+        ",".join(sorted(found)),
         "80, 443" if spec.get("tls") else "80",
         printing.age(obj, now),
     ]
@@ -129,57 +163,17 @@ def _cells(obj: Json, now: float) -> list[Any]:
 
 RULES = Rules(
     validate=_validate,
+    complete=True,
+    validate_create=_validate_create,
+    validate_status=_validate_status,
     generation=True,
-    columns=(NAME_COLUMN, Column("Class"), Column("Hosts"), Column("Address"), Column("Ports"), AGE_COLUMN),
+    columns=(
+        NAME_COLUMN,
+        Column("Class", description="the IngressClass that says who serves this ingress"),
+        Column("Hosts", description="the hosts whose requests are taken"),
+        Column("Address", description="where the ingress is reached from outside"),
+        Column("Ports", description="the ports that are opened: 443 where there is TLS"),
+        AGE_COLUMN,
+    ),
     cells=_cells,
-)
-
-
-def _class_default(obj: Json) -> None:
-    parameters = (obj.get("spec") or {}).get("parameters")
-    if parameters is not None:
-        parameters.setdefault("scope", "Cluster")
-
-
-def _class_validate(obj: Json) -> Iterator[Problem]:
-    spec = obj.get("spec") or {}
-    controller = spec.get("controller", "")
-    if len(controller) > 250:
-        yield Problem(_SPEC / "controller", "FieldValueTooLong", "Too long: may not be more than 250 bytes")
-    domain, slash, rest = controller.partition("/")
-    if not slash or not rest or names.dns1123_subdomain(domain):
-        yield invalid(_SPEC / "controller", controller, 'must be a domain-prefixed path (such as "acme.io/foo")')
-    parameters = spec.get("parameters")
-    if parameters is not None:
-        here = _SPEC / "parameters"
-        scope = parameters.get("scope")
-        if scope not in ("Cluster", "Namespace"):
-            yield not_supported(here / "scope", scope, ("Cluster", "Namespace"))
-        elif scope == "Namespace" and not parameters.get("namespace"):
-            yield required(here / "namespace", "`parameters.scope` is set to 'Namespace'")
-        elif scope == "Cluster" and parameters.get("namespace"):
-            yield forbidden_field(here / "namespace", "`parameters.scope` is set to 'Cluster'")
-
-
-def _class_update(new: Json, old: Json) -> Iterator[Problem]:
-    yield from checks.immutable(new.get("spec") or {}, old.get("spec") or {}, "controller", _SPEC)
-
-
-def _class_cells(obj: Json, now: float) -> list[Any]:
-    spec = obj.get("spec") or {}
-    found = spec.get("parameters")
-    text = "<none>"
-    if found:
-        group = f".{found['apiGroup']}" if found.get("apiGroup") else ""
-        text = f"{found.get('kind', '')}{group}/{found.get('name', '')}"
-    return [obj["metadata"].get("name", ""), spec.get("controller", ""), text, printing.age(obj, now)]
-
-
-CLASS = Rules(
-    default=_class_default,
-    validate=_class_validate,
-    validate_update=_class_update,
-    generation=True,
-    columns=(NAME_COLUMN, Column("Controller"), Column("Parameters"), AGE_COLUMN),
-    cells=_class_cells,
 )

@@ -1,1 +1,1 @@
-"""Rules of the groups that govern others: budgets, autoscalers, priorities, leases, flow control, extensions."""
+"""Rules of the policy group: `budget` has the PodDisruptionBudgets."""

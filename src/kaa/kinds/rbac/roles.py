@@ -9,7 +9,7 @@ from typing import Any
 from kaa.kinds import checks, printing
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta import names
-from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
+from kaa.meta.problems import Path, Problem, invalid, not_supported, required
 
 __all__ = ["BINDING", "CLUSTER_BINDING", "CLUSTER_ROLE", "ROLE"]
 
@@ -50,7 +50,7 @@ def _rules(obj: Json, *, namespaced: bool) -> Iterator[Problem]:
             yield from checks.label_selector(selector, here[at])
 
 
-_ROLE_COLUMNS = (NAME_COLUMN, Column("Created At", format="date"))
+_ROLE_COLUMNS = (NAME_COLUMN, Column("Created At", "date", description="when it was created"))
 
 
 def _role_cells(obj: Json, _now: float) -> list[Any]:
@@ -59,6 +59,7 @@ def _role_cells(obj: Json, _now: float) -> list[Any]:
 
 ROLE = Rules(
     validate=partial(_rules, namespaced=True),
+    complete=True,
     name_check=names.path_segment,
     columns=_ROLE_COLUMNS,
     cells=_role_cells,
@@ -66,6 +67,7 @@ ROLE = Rules(
 )
 CLUSTER_ROLE = Rules(
     validate=partial(_rules, namespaced=False),
+    complete=True,
     name_check=names.path_segment,
     columns=_ROLE_COLUMNS,
     cells=_role_cells,
@@ -87,9 +89,9 @@ def _binding(obj: Json, *, namespaced: bool) -> Iterator[Problem]:
     reference, path = obj.get("roleRef") or {}, Path() / "roleRef"
     if reference.get("apiGroup") != GROUP:
         yield not_supported(path / "apiGroup", reference.get("apiGroup", ""), (GROUP,))
-    allowed = ("ClusterRole", "Role") if namespaced else ("ClusterRole",)
+    allowed = ("Role", "ClusterRole") if namespaced else ("ClusterRole",)
     if reference.get("kind") not in allowed:
-        yield not_supported(path / "kind", reference.get("kind", ""), allowed)
+        yield not_supported(path / "kind", reference.get("kind", ""), allowed, as_given=True)
     if not reference.get("name"):
         yield required(path / "name")
     else:
@@ -106,15 +108,16 @@ def _binding(obj: Json, *, namespaced: bool) -> Iterator[Problem]:
                     yield invalid(here / "name", name, wrong)
             if group:
                 yield not_supported(here / "apiGroup", group, ("",))
-            if not subject.get("namespace"):
+            # Within a namespace, an account without one is of the binding's.
+            if not namespaced and not subject.get("namespace"):
                 yield required(here / "namespace")
         elif kind in ("User", "Group"):
+            if not name:
+                yield invalid(here / "name", "", f"{kind.lower()} name cannot be empty")
             if group != GROUP:
                 yield not_supported(here / "apiGroup", group, (GROUP,))
         else:
-            yield not_supported(here / "kind", kind, ("Group", "ServiceAccount", "User"))
-        if kind in ("User", "Group") and subject.get("namespace"):
-            yield forbidden_field(here / "namespace", f"may not be set for {kind} subjects")
+            yield not_supported(here / "kind", kind, ("ServiceAccount", "User", "Group"), as_given=True)
 
 
 def _binding_update(new: Json, old: Json) -> Iterator[Problem]:
@@ -124,11 +127,11 @@ def _binding_update(new: Json, old: Json) -> Iterator[Problem]:
 
 _BINDING_COLUMNS = (
     NAME_COLUMN,
-    Column("Role"),
+    Column("Role", description="the role that is given"),
     AGE_COLUMN,
-    Column("Users", priority=1),
-    Column("Groups", priority=1),
-    Column("ServiceAccounts", priority=1),
+    Column("Users", priority=1, description="the users it is given to"),
+    Column("Groups", priority=1, description="the groups it is given to"),
+    Column("ServiceAccounts", priority=1, description="the service accounts it is given to"),
 )
 
 
@@ -154,6 +157,7 @@ def _binding_cells(obj: Json, now: float) -> list[Any]:
 BINDING = Rules(
     default=_default,
     validate=partial(_binding, namespaced=True),
+    complete=True,
     validate_update=_binding_update,
     name_check=names.path_segment,
     columns=_BINDING_COLUMNS,
@@ -163,6 +167,7 @@ BINDING = Rules(
 CLUSTER_BINDING = Rules(
     default=_default,
     validate=partial(_binding, namespaced=False),
+    complete=True,
     validate_update=_binding_update,
     name_check=names.path_segment,
     columns=_BINDING_COLUMNS,

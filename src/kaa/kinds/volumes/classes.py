@@ -1,66 +1,133 @@
-"""StorageClasses, VolumeAttributesClasses, CSI drivers, nodes and capacities, and attachments."""
+"""StorageClasses and VolumeAttributesClasses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from kaa.kinds import checks, printing
+from kaa.kinds import checks, formats, printing
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
-from kaa.meta.problems import Path, Problem, forbidden_field, not_supported, required
+from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, not_supported, required, too_long
 
-__all__ = ["ATTACHMENT", "ATTRIBUTES_CLASS", "CAPACITY", "CLASS", "DRIVER", "NODE"]
+__all__ = ["ATTRIBUTES_CLASS", "STORAGE_CLASS"]
 
 Json = dict[str, Any]
-_SPEC = Path() / "spec"
+_ROOT = Path()
+PARAMETERS_MAX = 512
+PARAMETERS_BYTES_MAX = 256 * 1024
+RECLAIM_POLICIES = ("Delete", "Retain")
+BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
 _IS_DEFAULT = ("storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class")
 
 
-def _class_default(obj: Json) -> None:
+def _default(obj: Json) -> None:
     obj.setdefault("reclaimPolicy", "Delete")
     obj.setdefault("volumeBindingMode", "Immediate")
 
 
-def _class_validate(obj: Json) -> Iterator[Problem]:
-    if not obj.get("provisioner"):
-        yield required(Path() / "provisioner")
+def _provisioner(value: str, path: Path) -> Iterator[Problem]:
+    if not value:
+        yield required(path)
+    else:
+        yield from formats.label_name(value.lower(), path)
+
+
+def _parameters(found: Json, path: Path, *, needed: bool) -> Iterator[Problem]:
+    if len(found) > PARAMETERS_MAX:
+        yield too_long(path, PARAMETERS_MAX)
+        return
+    if "" in found:
+        yield invalid(path, "", "field can not be empty.")
+    if sum(len(key.encode()) + len(value.encode()) for key, value in found.items()) > PARAMETERS_BYTES_MAX:
+        yield too_long(path, PARAMETERS_BYTES_MAX)
+    if needed and not found:
+        yield required(path, "must contain at least one key/value pair")
+
+
+def _validate(obj: Json) -> Iterator[Problem]:
+    yield from _provisioner(obj.get("provisioner", ""), _ROOT / "provisioner")
+    yield from _parameters(obj.get("parameters") or {}, _ROOT / "parameters", needed=False)
     policy, mode = obj.get("reclaimPolicy"), obj.get("volumeBindingMode")
-    if policy not in ("Delete", "Retain"):
-        yield not_supported(Path() / "reclaimPolicy", policy, ("Delete", "Retain"))
-    if mode not in ("Immediate", "WaitForFirstConsumer"):
-        yield not_supported(Path() / "volumeBindingMode", mode, ("Immediate", "WaitForFirstConsumer"))
+    if policy and policy not in RECLAIM_POLICIES:
+        yield not_supported(_ROOT / "reclaimPolicy", policy, RECLAIM_POLICIES)
+    if mode not in BINDING_MODES:
+        yield not_supported(_ROOT / "volumeBindingMode", mode, BINDING_MODES)
+    yield from _topologies(obj.get("allowedTopologies") or (), _ROOT / "allowedTopologies")
 
 
-def _class_update(new: Json, old: Json) -> Iterator[Problem]:
-    if (new.get("parameters") or {}) != (old.get("parameters") or {}):
-        yield forbidden_field(Path() / "parameters", "updates to parameters are forbidden.")
-    if new.get("provisioner") != old.get("provisioner"):
-        yield forbidden_field(Path() / "provisioner", "updates to provisioner are forbidden.")
-    if new.get("reclaimPolicy") != old.get("reclaimPolicy"):
-        yield forbidden_field(Path() / "reclaimPolicy", "updates to reclaimPolicy are forbidden.")
-    yield from checks.immutable(new, old, "volumeBindingMode", Path())
+def _topologies(terms: Any, path: Path) -> Iterator[Problem]:
+    """Terms of which no two may ask for the same."""
+    seen: list[dict[str, frozenset[str]]] = []
+    for at, term in enumerate(terms):
+        here = path[at] / "matchLabelExpressions"
+        asked: dict[str, frozenset[str]] = {}
+        for place, each in enumerate(term.get("matchLabelExpressions") or ()):
+            where = here[place]
+            key, values = each.get("key", ""), each.get("values") or ()
+            if not values:
+                yield required(where / "values")
+            known: set[str] = set()
+            for spot, value in enumerate(values):
+                if value in known:
+                    yield duplicate((where / "values")[spot], value)
+                known.add(value)
+            yield from formats.label_name(key, where / "key")
+            if key in asked:
+                yield duplicate(where / "key", key)
+            asked[key] = frozenset(values)
+        if asked in seen:
+            yield duplicate(here, "")
+        seen.append(asked)
 
 
-def _name(obj: Json) -> str:
+def _update(new: Json, old: Json) -> Iterator[Problem]:
+    for name in ("parameters", "provisioner", "reclaimPolicy"):
+        if (new.get(name) or None) != (old.get(name) or None):
+            yield forbidden_field(_ROOT / name, f"updates to {name} are forbidden.")
+    yield from checks.immutable(new, old, "volumeBindingMode", _ROOT)
+
+
+_OLD_TOPOLOGY = {
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+}
+
+
+def _warnings(obj: Json, _old: Json | None) -> Iterator[str]:
+    for at, term in enumerate(obj.get("allowedTopologies") or ()):
+        for place, each in enumerate(term.get("matchLabelExpressions") or ()):
+            if each.get("key") in _OLD_TOPOLOGY:
+                yield (
+                    f"allowedTopologies[{at}].matchLabelExpressions[{place}].key: {each['key']} is deprecated; "
+                    f"use {_OLD_TOPOLOGY[each['key']]} instead"
+                )
+
+
+def _name(obj: Json, *marks: str) -> str:
     found = obj["metadata"].get("annotations") or {}
-    usual = any(found.get(key) == "true" for key in _IS_DEFAULT)
+    usual = any(found.get(key) == "true" for key in marks)
     return f"{obj['metadata'].get('name', '')}{' (default)' if usual else ''}"
 
 
-CLASS = Rules(
-    default=_class_default,
-    validate=_class_validate,
-    validate_update=_class_update,
+STORAGE_CLASS = Rules(
+    default=_default,
+    validate=_validate,
+    complete=True,
+    validate_update=_update,
+    warnings=_warnings,
     columns=(
         NAME_COLUMN,
-        Column("Provisioner"),
-        Column("ReclaimPolicy"),
-        Column("VolumeBindingMode"),
-        Column("AllowVolumeExpansion"),
+        Column("Provisioner", description="who makes the volumes of this class"),
+        Column("ReclaimPolicy", description="what becomes of a volume once its claim is gone"),
+        Column("VolumeBindingMode", description="whether volumes are made at once, or when a pod needs them"),
+        Column("AllowVolumeExpansion", description="whether volumes may grow"),
         AGE_COLUMN,
     ),
     cells=lambda obj, now: [
-        _name(obj),
+        _name(obj, *_IS_DEFAULT),
         obj.get("provisioner", ""),
         obj.get("reclaimPolicy", "Delete"),
         obj.get("volumeBindingMode", "Immediate"),
@@ -70,135 +137,25 @@ CLASS = Rules(
 )
 
 
+def _attributes_validate(obj: Json) -> Iterator[Problem]:
+    yield from _provisioner(obj.get("driverName", ""), _ROOT / "driverName")
+    yield from _parameters(obj.get("parameters") or {}, _ROOT / "parameters", needed=True)
+
+
 def _attributes_update(new: Json, old: Json) -> Iterator[Problem]:
     for name in ("driverName", "parameters"):
-        yield from checks.immutable(new, old, name, Path())
+        if new.get(name) != old.get(name):
+            yield forbidden_field(_ROOT / name, f"updates to {name} are forbidden.")
 
 
 ATTRIBUTES_CLASS = Rules(
+    validate=_attributes_validate,
+    complete=True,
     validate_update=_attributes_update,
-    columns=(NAME_COLUMN, Column("DriverName"), AGE_COLUMN),
-    cells=lambda obj, now: [_name(obj), obj.get("driverName", ""), printing.age(obj, now)],
-)
-
-
-def _driver_default(obj: Json) -> None:
-    spec = obj.setdefault("spec", {})
-    spec.setdefault("attachRequired", True)
-    spec.setdefault("podInfoOnMount", False)
-    spec.setdefault("storageCapacity", False)
-    spec.setdefault("fsGroupPolicy", "ReadWriteOnceWithFSType")
-    if not spec.get("volumeLifecycleModes"):
-        spec["volumeLifecycleModes"] = ["Persistent"]
-    spec.setdefault("requiresRepublish", False)
-    spec.setdefault("seLinuxMount", False)
-
-
-def _driver_validate(obj: Json) -> Iterator[Problem]:
-    spec = obj.get("spec") or {}
-    policies = ("File", "None", "ReadWriteOnceWithFSType")
-    yield from checks.one_of(spec, "fsGroupPolicy", policies, _SPEC)
-    for at, mode in enumerate(spec.get("volumeLifecycleModes") or ()):
-        if mode not in ("Ephemeral", "Persistent"):
-            yield not_supported((_SPEC / "volumeLifecycleModes")[at], mode, ("Ephemeral", "Persistent"))
-
-
-def _driver_update(new: Json, old: Json) -> Iterator[Problem]:
-    for name in ("attachRequired", "volumeLifecycleModes"):
-        yield from checks.immutable(new.get("spec") or {}, old.get("spec") or {}, name, _SPEC)
-
-
-def _driver_cells(obj: Json, now: float) -> list[Any]:
-    spec = obj.get("spec") or {}
-    tokens = ",".join(each.get("audience", "") for each in spec.get("tokenRequests") or ())
-    return [
-        obj["metadata"].get("name", ""),
-        bool(spec.get("attachRequired", True)),
-        bool(spec.get("podInfoOnMount")),
-        bool(spec.get("storageCapacity")),
-        tokens or "<unset>",
-        bool(spec.get("requiresRepublish")),
-        ",".join(spec.get("volumeLifecycleModes") or ()) or "<none>",
-        printing.age(obj, now),
-    ]
-
-
-DRIVER = Rules(
-    default=_driver_default,
-    validate=_driver_validate,
-    validate_update=_driver_update,
-    generation=True,
-    columns=(
-        NAME_COLUMN,
-        Column("AttachRequired", "boolean"),
-        Column("PodInfoOnMount", "boolean"),
-        Column("StorageCapacity", "boolean"),
-        Column("TokenRequests"),
-        Column("RequiresRepublish", "boolean"),
-        Column("Modes"),
-        AGE_COLUMN,
-    ),
-    cells=_driver_cells,
-)
-
-NODE = Rules(
-    columns=(NAME_COLUMN, Column("Drivers", "integer"), AGE_COLUMN),
+    columns=(NAME_COLUMN, Column("DriverName", description="the CSI driver that knows the parameters"), AGE_COLUMN),
     cells=lambda obj, now: [
-        obj["metadata"].get("name", ""),
-        len((obj.get("spec") or {}).get("drivers") or ()),
-        printing.age(obj, now),
-    ],
-)
-
-
-def _capacity_update(new: Json, old: Json) -> Iterator[Problem]:
-    for name in ("nodeTopology", "storageClassName"):
-        yield from checks.immutable(new, old, name, Path())
-
-
-CAPACITY = Rules(
-    validate_update=_capacity_update,
-    columns=(NAME_COLUMN, Column("StorageClassName"), Column("Capacity"), AGE_COLUMN),
-    cells=lambda obj, now: [
-        obj["metadata"].get("name", ""),
-        obj.get("storageClassName", ""),
-        obj.get("capacity") or "<unset>",
-        printing.age(obj, now),
-    ],
-)
-
-
-def _attachment_validate(obj: Json) -> Iterator[Problem]:
-    spec = obj.get("spec") or {}
-    for name in ("attacher", "nodeName"):
-        if not spec.get(name):
-            yield required(_SPEC / name)
-    if not any((spec.get("source") or {}).values()):
-        yield required(_SPEC / "source", "must specify exactly one of inlineVolumeSpec and persistentVolumeName")
-
-
-def _attachment_update(new: Json, old: Json) -> Iterator[Problem]:
-    if new.get("spec") != old.get("spec"):
-        yield from checks.immutable(new, old, "spec", Path())
-
-
-ATTACHMENT = Rules(
-    validate=_attachment_validate,
-    validate_update=_attachment_update,
-    columns=(
-        NAME_COLUMN,
-        Column("Attacher"),
-        Column("PV"),
-        Column("Node"),
-        Column("Attached", "boolean"),
-        AGE_COLUMN,
-    ),
-    cells=lambda obj, now: [
-        obj["metadata"].get("name", ""),
-        (obj.get("spec") or {}).get("attacher", ""),
-        ((obj.get("spec") or {}).get("source") or {}).get("persistentVolumeName", ""),
-        (obj.get("spec") or {}).get("nodeName", ""),
-        bool((obj.get("status") or {}).get("attached")),
+        _name(obj, "volumeattributesclass.alpha.kubernetes.io/is-default-class"),
+        obj.get("driverName", ""),
         printing.age(obj, now),
     ],
 )

@@ -14,15 +14,18 @@ Cells = Callable[[Json, float], list[Any]]
 
 
 def name(obj: Json) -> str:
+    """`metadata.name`."""
     return str(obj["metadata"].get("name", ""))
 
 
 def spec(obj: Json) -> Json:
+    """The spec, or an empty one."""
     found: Json = obj.get("spec") or {}
     return found
 
 
 def status(obj: Json) -> Json:
+    """The status, or an empty one."""
     found: Json = obj.get("status") or {}
     return found
 

@@ -1,0 +1,62 @@
+"""The hook for CEL: what an expression may use, and the check that is made of it when it is written.
+
+Whoever has a compiler installs it (`install`); until then an expression is only asked to be there. A compiler
+answers what is wrong with an expression, in the words of the API, or "" where it compiles and is cheap enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from kaa.meta.problems import Path, Problem, invalid
+
+__all__ = ["Compiler", "Scope", "compiled", "install", "is_identifier"]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an expression may refer to, and what it has to answer."""
+
+    #: `object`, `oldObject`, `request` and `namespaceObject` of an admission; False for a device's selector (`device`).
+    admission: bool = True
+    #: `params` is there.
+    params: bool = False
+    #: `authorizer` is there.
+    authorizer: bool = True
+    #: (name, expression) of the variables before it, in order.
+    variables: tuple[tuple[str, str], ...] = ()
+    #: The types it may answer: "bool", "string", "null", "any", "apply" (an object to apply), "jsonpatch".
+    answers: tuple[str, ...] = ("bool",)
+    #: It stood there before: limits that came later do not hold for it.
+    stored: bool = False
+
+
+#: (expression, scope) -> what is wrong with it, or "".
+Compiler = Callable[[str, Scope], str]
+
+_installed: list[Compiler] = []
+
+
+def install(compiler: Compiler) -> None:
+    """Check expressions with this compiler from now on. The last one installed counts."""
+    _installed[:] = [compiler]
+
+
+def compiled(expression: str, scope: Scope, path: Path) -> Iterator[Problem]:
+    """The problem of an expression, if there is one and somebody who finds it."""
+    for compiler in _installed:
+        wrong = compiler(expression, scope)
+        if wrong:
+            yield invalid(path, expression, wrong)
+
+
+_RESERVED = frozenset(
+    "true false null in as break const continue else for function if import let loop package namespace return var "
+    "void while".split()
+)
+
+
+def is_identifier(name: str) -> bool:
+    """Whether CEL takes a name for a variable's."""
+    return name.isascii() and name.isidentifier() and name not in _RESERVED

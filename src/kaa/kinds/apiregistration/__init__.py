@@ -1,0 +1,1 @@
+"""Rules of the API registration group: `apiservice` has the APIServices."""

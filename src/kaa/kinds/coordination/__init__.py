@@ -1,0 +1,1 @@
+"""Rules of the coordination group: `lease` has the Leases."""

@@ -1,0 +1,1 @@
+"""Rules of the discovery group: `slices` has the EndpointSlices."""

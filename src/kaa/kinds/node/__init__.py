@@ -1,0 +1,1 @@
+"""Rules of the node group: `runtimeclass` has the RuntimeClasses."""

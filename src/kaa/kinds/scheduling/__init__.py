@@ -1,0 +1,1 @@
+"""Rules of the scheduling group: `priority` has the PriorityClasses."""
