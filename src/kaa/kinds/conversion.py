@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from kaa.kinds.autoscaling import conversion as autoscaling
+from kaa.kinds.events.moves import MOVES
 from kaa.kinds.spec import Conversion
 from kaa.kinds.storage import SHARED
 
@@ -24,21 +25,11 @@ def of(group: str, version: str, kind: str) -> Conversion:
     return Conversion(SHARED[(group, version, kind)], to_stored, from_stored)
 
 
-#: events.k8s.io/v1 name -> core v1 name.
-_EVENT_MOVES = {
-    "note": "message",
-    "regarding": "involvedObject",
-    "reportingController": "reportingComponent",
-    "deprecatedSource": "source",
-    "deprecatedFirstTimestamp": "firstTimestamp",
-    "deprecatedLastTimestamp": "lastTimestamp",
-    "deprecatedCount": "count",
-}
-_EVENT_MOVES_BACK = {theirs: ours for ours, theirs in _EVENT_MOVES.items()}
+_EVENT_MOVES_BACK = {theirs: ours for ours, theirs in MOVES.items()}
 
 
 def _event_to_stored(obj: Json) -> Json:
-    out = {_EVENT_MOVES.get(name, name): value for name, value in obj.items()}
+    out = {MOVES.get(name, name): value for name, value in obj.items()}
     out["apiVersion"] = "v1"
     out.setdefault("involvedObject", {})
     return out

@@ -55,7 +55,7 @@ _MODULES: dict[str, dict[str, str]] = {
     "certificates.k8s.io": {"CertificateSigningRequest": "certificates.request"},
     "coordination.k8s.io": {"Lease": "coordination.lease"},
     "discovery.k8s.io": {"EndpointSlice": "discovery.slices"},
-    "events.k8s.io": {"Event": "core.event:NEW_RULES"},
+    "events.k8s.io": {"Event": "events.event"},
     "flowcontrol.apiserver.k8s.io": {
         "FlowSchema": "flowcontrol.schema",
         "PriorityLevelConfiguration": "flowcontrol.level",

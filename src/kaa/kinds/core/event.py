@@ -1,4 +1,4 @@
-"""Events, in their two forms: what the old one may say, and how both are shown."""
+"""Events in the core form: what they may say, and how events of both forms are shown."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any
 
 from kaa.kinds import printing
 from kaa.kinds.spec import Column, Rules
+from kaa.meta import names
 from kaa.meta.problems import Path, Problem, invalid, required
 
-__all__ = ["NEW_RULES", "RULES"]
+__all__ = ["COLUMNS", "RULES", "cells", "legacy_problems", "selectable"]
 
 Json = dict[str, Any]
 
+FIELD_BYTES_MAX = 128
+NOTE_BYTES_MAX = 1024
 #: Field selectors of the core form, and what the new form calls the object.
 _OF_OBJECT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
 
@@ -26,7 +29,8 @@ def _source(obj: Json) -> str:
     return str(source.get("component") or obj.get("reportingComponent") or obj.get("reportingController") or "")
 
 
-def _selectable(about: str) -> Any:
+def selectable(about: str) -> Any:
+    """Field selectors; `about` is what the form calls the object an event is about."""
     return {
         **{f"{about}.{field}": _of(about, field) for field in _OF_OBJECT},
         "reason": lambda obj: str(obj.get("reason", "")),
@@ -36,49 +40,56 @@ def _selectable(about: str) -> Any:
     }
 
 
-def _validate(obj: Json) -> Iterator[Problem]:
-    about = obj.get("involvedObject") or {}
-    namespace = obj["metadata"].get("namespace", "")
-    path = Path() / "involvedObject" / "namespace"
-    if about.get("namespace"):
-        if about["namespace"] != namespace:
-            yield invalid(path, about["namespace"], "does not match event.namespace")
-    elif namespace not in ("default", "kube-system"):
-        # Events about things without a namespace live in one of these.
-        yield invalid(path, about.get("namespace", ""), "not allowed in namespace")
+def legacy_problems(event: Json) -> Iterator[Problem]:
+    """What holds for events of either form; the event is given in the core one, and its paths are that form's."""
+    about, namespace = event.get("involvedObject") or {}, event["metadata"].get("namespace", "")
+    path, other = Path() / "involvedObject" / "namespace", about.get("namespace", "")
+    elsewhere = "does not match event.namespace"
+    if not event.get("eventTime"):
+        # Events about what has no namespace live in "default".
+        if namespace != (other or "default"):
+            yield invalid(path, other, elsewhere)
+    else:
+        if not other and namespace not in ("default", "kube-system"):
+            yield invalid(path, other, elsewhere)
+        yield from _new_fields(event)
+    for wrong in names.dns1123_subdomain(namespace):
+        yield invalid(Path() / "namespace", namespace, wrong)
 
 
-def _new_validate(obj: Json) -> Iterator[Problem]:
-    about = obj.get("regarding") or {}
-    namespace = obj["metadata"].get("namespace", "")
-    if about.get("namespace") and about["namespace"] != namespace:
-        yield invalid(Path() / "involvedObject" / "namespace", about["namespace"], "does not match event.namespace")
-    if not obj.get("eventTime"):
-        yield required(Path() / "eventTime")
-    for name in ("reportingController", "reportingInstance", "action", "reason"):
-        if not obj.get(name):
-            yield required(Path() / name)
-    if obj.get("type") not in ("Normal", "Warning"):
-        yield invalid(Path() / "type", "", "has invalid value: " + str(obj.get("type", "")))
-    if len(obj.get("note", "")) > 1024:
-        yield invalid(Path() / "message", "", "can have at most 1024 characters")
+def _new_fields(event: Json) -> Iterator[Problem]:
+    """An event that has the time of the new form has its other fields, too."""
+    controller = event.get("reportingComponent", "")
+    if not controller:
+        yield required(Path() / "reportingController")
+    for wrong in names.qualified_name(controller):
+        yield invalid(Path() / "reportingController", controller, wrong)
+    for field in ("reportingInstance", "action", "reason"):
+        text = event.get(field, "")
+        if not text:
+            yield required(Path() / field)
+        if len(text.encode()) > FIELD_BYTES_MAX:
+            yield invalid(Path() / field, "", f"can have at most {FIELD_BYTES_MAX} characters")
+    if len(event.get("message", "").encode()) > NOTE_BYTES_MAX:
+        yield invalid(Path() / "message", "", f"can have at most {NOTE_BYTES_MAX} characters")
 
 
-_COLUMNS = (
-    Column("Last Seen"),
-    Column("Type"),
-    Column("Reason"),
-    Column("Object"),
-    Column("Subobject", priority=1),
-    Column("Source", priority=1),
-    Column("Message"),
-    Column("First Seen", priority=1),
-    Column("Count", priority=1),
+COLUMNS = (
+    Column("Last Seen", description="when it was last seen"),
+    Column("Type", description="whether all is well: Normal or Warning"),
+    Column("Reason", description="why it happened, in a word"),
+    Column("Object", description="what it is about"),
+    Column("Subobject", priority=1, description="the part of the object it is about"),
+    Column("Source", priority=1, description="who tells it"),
+    Column("Message", description="what happened"),
+    Column("First Seen", priority=1, description="when it was first seen"),
+    Column("Count", priority=1, description="how often it was seen"),
     Column("Name", priority=1, format="name"),
 )
 
 
-def _cells(obj: Json, now: float) -> list[Any]:
+def cells(obj: Json, now: float) -> list[Any]:
+    """The row of an event of either form."""
     about = obj.get("involvedObject") or obj.get("regarding") or {}
     series = obj.get("series") or {}
     first = obj.get("firstTimestamp") or obj.get("deprecatedFirstTimestamp") or obj.get("eventTime")
@@ -103,16 +114,10 @@ def _cells(obj: Json, now: float) -> list[Any]:
 
 
 RULES = Rules(
-    validate=_validate,
-    selectable=_selectable("involvedObject"),
-    columns=_COLUMNS,
-    cells=_cells,
-    allow_create_on_update=True,
-)
-NEW_RULES = Rules(
-    validate=_new_validate,
-    selectable=_selectable("regarding"),
-    columns=_COLUMNS,
-    cells=_cells,
+    validate=legacy_problems,
+    complete=True,
+    selectable=selectable("involvedObject"),
+    columns=COLUMNS,
+    cells=cells,
     allow_create_on_update=True,
 )
