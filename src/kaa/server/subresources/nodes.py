@@ -3,11 +3,25 @@
 The server finds the node, and forwards: a log as a stream of bytes, an upgrade as a pipe whose bytes it does not read.
 """
 
+import asyncio
+import base64
 from typing import Any
 from urllib.parse import urlencode
 
 from kaa.base.clock import parse_seconds
-from kaa.http.api import Answer, CallError, Response, StreamingResponse, Transport
+from kaa.base.tasks import Scope
+from kaa.http.api import (
+    Answer,
+    CallError,
+    Disconnected,
+    Request,
+    Response,
+    StreamingResponse,
+    StreamReply,
+    Transport,
+    Upgrade,
+)
+from kaa.http.websocket import WebSocket, accept
 from kaa.meta import errors
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported
 from kaa.meta.resource import Resource
@@ -23,6 +37,7 @@ Json = dict[str, Any]
 LOG_OPTIONS = ("follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream")
 _OPTIONS = Resource("", "v1", "podlogoptions", "PodLogOptions", True)
 _VERIFIED = '299 - "insecureSkipTLSVerifyBackend is not supported: the certificate of a node is always verified"'
+_BINARY, _BASE64 = "binary.k8s.io", "base64.binary.k8s.io"
 _ANSWER_BYTES_MAX = 10_000  # of a node's refusal, which becomes a message
 
 
@@ -70,6 +85,8 @@ class NodeStreams:
                 await reply.aclose()
                 await transport.close()
             raise _of_the_node(call, reply.status, text)
+        if "websocket" in request.headers.get("upgrade", "").lower():
+            return _log_messages(request, reply, transport)
         unverified = request.param("insecureSkipTLSVerifyBackend").lower() in ("1", "t", "true")
         warned = [("Warning", _VERIFIED)] if unverified else []
         return StreamingResponse(pass_body(reply, transport), 200, "text/plain", warned, closed_soon(transport))
@@ -99,6 +116,40 @@ class NodeStreams:
 
     def _pod(self, call: Call) -> Json:
         return served_form(call.spec, call.objects.get(call.spec, call.namespace, call.info.name))
+
+
+def _log_messages(request: Request, reply: StreamReply, transport: Transport) -> Answer:
+    """A log in WebSocket messages, for browsers: an empty one first, as the sign that the stream is there."""
+
+    async def serve(socket: WebSocket) -> None:
+        async def carry() -> None:
+            as_text = socket.subprotocol == _BASE64
+            try:
+                await socket.send("" if as_text else b"")
+                async for chunk in reply.chunks():
+                    await socket.send(base64.b64encode(chunk).decode() if as_text else chunk)
+            except Disconnected:
+                pass  # the client, or the node, has gone
+
+        async def listen() -> None:
+            while await socket.receive() is not None:
+                pass  # a client has nothing to say but goodbye
+
+        try:
+            async with Scope("log") as scope:
+                ends = {scope.spawn(carry(), name="carry"), scope.spawn(listen(), name="listen")}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await reply.aclose()
+            await transport.close()
+
+    offered = bool(request.headers.get("sec-websocket-protocol"))
+    answer = accept(request, serve, subprotocols=(_BINARY, _BASE64), subprotocol_required=offered)
+    if isinstance(answer, Upgrade):
+        answer.unused = closed_soon(transport)
+    else:
+        closed_soon(transport)()
+    return answer
 
 
 def _of_the_node(call: Call, code: int, text: str) -> errors.StatusError:
