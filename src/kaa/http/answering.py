@@ -129,7 +129,9 @@ class Answerer:
             answer.discard()
             self._turn.finished(flags)
             return
-        self.writer = writer = SocketWriter(self._transport, chunked=chunked, paused=self._turn.paused)
+        self.writer = writer = SocketWriter(
+            self._transport, self._server.flushes, chunked=chunked, paused=self._turn.paused
+        )
         self.streaming = True
         try:
             await answer.run(writer)

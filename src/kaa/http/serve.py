@@ -14,6 +14,7 @@ from kaa.base.log import Logger
 from kaa.http.api import Handler
 from kaa.http.door import Door
 from kaa.http.server_protocol import ServerProtocol
+from kaa.http.stream_writer import Flushes
 from kaa.http.tls import TlsServer
 from kaa.http.wire import Head, http_date
 
@@ -62,6 +63,7 @@ class Server:
         self.now = 0.0
         """Monotonic seconds, renewed about once a second: exact enough for the limits."""
         self.connections: set[ServerProtocol] = set()
+        self.flushes = Flushes()
         self.closing = False
         self.port = 0
         self.unix_path: str | None = None
