@@ -116,6 +116,7 @@ class _Watcher:
         #: A table's cells depend on when they are made.
         self.ages = isinstance(wanted.form, forms.TableForm)
         self.table_started = not self.ages
+        #: The newest revision this client has been told of; changes that do not concern it do not count.
         self.last = 0
         #: Changes that wait until the state before them has been written; None once everything is live.
         self.held: list[Change] | None = []
@@ -132,15 +133,18 @@ class _Watcher:
             entries = [entry] if entry is not None else []
         else:
             entries = self.cache.in_namespace(selection.namespace)
-        self.last = mark = self.call.objects.cache.revision
+        mark = self.call.objects.cache.revision
         self.cache.follow(self)
         for start in range(0, len(entries), STATE_STEP):
             step = entries[start : start + STATE_STEP]
-            frames = [self._frame(ADDED, each) for each in step if selection.everything or selection.matches(each)]
-            if frames:
-                self.writer.write_framed(b"".join(frames))
+            if not selection.everything:
+                step = [each for each in step if selection.matches(each)]
+            if step:
+                self.last = max(self.last, *[each.revision for each in step])
+                self.writer.write_framed(b"".join([self._frame(ADDED, each) for each in step]))
             await self._breathe()
         if self.wanted.closing_mark:
+            self.last = mark
             self.writer.write(self._bookmark(mark, {"k8s.io/initial-events-end": "true"}))
         await self._go_live()
 
@@ -198,7 +202,6 @@ class _Watcher:
     def _pass_on(self, change: Change) -> None:
         if change.revision <= self.wanted.revision:
             return  # before the revision that was asked for, which was still to come
-        self.last = change.revision
         new, old = change.new, change.old
         selection = self.selection
         if not selection.everything or selection.namespace:
@@ -217,6 +220,7 @@ class _Watcher:
         else:
             # With the columns, for this watcher alone; or an old change, whose ages were told when it was new.
             framed = self._changed(kind, change)
+        self.last = change.revision
         self.writer.write_framed(framed)
         if self.writer.buffered > UNREAD_BYTES_MAX:
             self.cut()
