@@ -7,8 +7,9 @@
 - `duplicates`: fields that stand twice in a body.
 - `metadata`: what is validated of every object, whatever its kind.
 - `storage`: where each kind lives in the store, and the few kinds stored under another version than served.
+- `columns`: what the columns of tables are about.
 - `rules`: which module holds the rules of which kind.
-- `checks`, `scalars`, `printing`: what many kinds share of validation, single values and table cells.
+- `checks`, `formats`, `scalars`: what many kinds share of validation; `printing`, `row`: of table cells.
 - `core/`, `apps/`, `batch/`, ...: a module per kind (or few) that has rules of its own.
 - `views/`: typed, read-only views for the parts that consume objects.
 

@@ -13,11 +13,12 @@ Before prepare_create the server has set what is the server's: name, namespace, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from kaa.kinds import metadata
+from kaa.kinds.columns import description_of
 from kaa.kinds.structure import Structure
 from kaa.meta import names
 from kaa.meta.problems import Problem
@@ -243,8 +244,14 @@ class KindSpec:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """The table's columns."""
-        return tuple(self.rules.columns) or (NAME_COLUMN, AGE_COLUMN)
+        """The table's columns, each with what it is about."""
+        found = tuple(self.rules.columns) or (NAME_COLUMN, AGE_COLUMN)
+        return tuple(
+            each
+            if each.description or (self.custom and each not in (NAME_COLUMN, AGE_COLUMN))
+            else replace(each, description=description_of(self.kind, each.name))
+            for each in found
+        )
 
     @cached_property
     def name_check(self) -> Check:

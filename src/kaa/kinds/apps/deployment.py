@@ -130,8 +130,8 @@ RULES = Rules(
     columns=(
         NAME_COLUMN,
         Column("Ready"),
-        Column("Up-to-date", "integer"),
-        Column("Available", "integer"),
+        Column("Up-to-date"),
+        Column("Available"),
         AGE_COLUMN,
         Column("Containers", priority=1),
         Column("Images", priority=1),

@@ -205,6 +205,6 @@ def _revision_cells(obj: Json, now: float) -> list[Any]:
 REVISION_RULES = Rules(
     validate=_revision_validate,
     validate_update=_revision_update,
-    columns=(NAME_COLUMN, Column("Controller"), Column("Revision", "integer"), AGE_COLUMN),
+    columns=(NAME_COLUMN, Column("Controller"), Column("Revision"), AGE_COLUMN),
     cells=_revision_cells,
 )

@@ -121,7 +121,7 @@ def _limit_order(item: Json, kind: str, name: str, here: Path) -> Iterator[Probl
 LIMIT_RANGE = Rules(
     default=_limits_default,
     validate=_limits_validate,
-    columns=(NAME_COLUMN, Column("Created At", format="date")),
+    columns=(NAME_COLUMN, Column("Created At", "date")),
     cells=lambda obj, _now: [obj["metadata"].get("name", ""), obj["metadata"].get("creationTimestamp", "")],
 )
 
