@@ -15,7 +15,7 @@ __all__ = ["Flushes", "SocketWriter"]
 
 _FLUSH_BYTES = 128 * 1024
 #: Writers flushed in one turn of the loop: under TLS some 25 microseconds each.
-_FLUSHED_AT_ONCE = 64
+_FLUSHED_AT_ONCE = 32
 
 
 class Flushes:
