@@ -418,14 +418,15 @@ def test_from_client_side_apply() -> None:
         (
             obj(containers=[{"image": "c"}]),
             500,
-            "failed to create typed patch object (/x; apps/v1, Kind=Thing): .spec.containers: element 0: associative list with "
-            'keys has an element that omits all key fields ["name"] '
+            "failed to create typed patch object (/x; apps/v1, Kind=Thing): .spec.containers: element 0: "
+            'associative list with keys has an element that omits all key fields ["name"] '
             "(and doesn't have default values for any key fields)",
         ),
         (
             obj(containers={"a": "b"}),
             500,
-            "failed to create typed patch object (/x; apps/v1, Kind=Thing): .spec.containers: expected list, got &{map[a:b]}",
+            "failed to create typed patch object (/x; apps/v1, Kind=Thing): "
+            ".spec.containers: expected list, got &{map[a:b]}",
         ),
     ],
 )

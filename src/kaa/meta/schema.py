@@ -11,17 +11,17 @@ apply (`kaa.meta.managed`) and strategic merge (`kaa.meta.strategic`) read of a 
 | `x-kubernetes-map-type: atomic` | `atomic_map=True` | the object is one value |
 | `x-kubernetes-list-type: atomic`, none | `list_type="atomic"` or `""` | the list is one value |
 | `x-kubernetes-list-type: set` | `list_type="set"` | each (scalar) item is owned apart |
-| `x-kubernetes-list-type: map`, `...-list-map-keys` | `list_type="map"`, `list_map_keys` | items are owned by their keys; |
-| | | a key that is absent has its field's `default` |
-| `x-kubernetes-preserve-unknown-fields` | `preserve_unknown=True` | what is not described is deduced: objects by field |
+| `x-kubernetes-list-type: map`, `...-list-map-keys` | `list_type="map"`, `list_map_keys` | items are owned by |
+| | | their keys; one that is absent has its field's `default` |
+| `x-kubernetes-preserve-unknown-fields` | `preserve_unknown=True` | what is not described is deduced, as by `ANY` |
 | `x-kubernetes-embedded-resource` | `embedded=True`, and `metadata` among `fields` | as its fields say |
 | `x-kubernetes-int-or-string` | `format="int-or-string"` | one value, of either type |
 | no schema at all | `ANY` | deduced: objects by field, lists and the rest as one value |
 | `x-kubernetes-patch-merge-key`, `...-patch-strategy` | `patch_merge_key`, `patch_strategy` | (strategic merge only) |
 
-A struct that is always there in the original's types, however empty, has a `ref` and `default={}`: it never appears or
-goes, so nobody owns it as such. A list that is `required` by a struct with a `ref` is always there likewise. What custom
-resources describe has no `ref`.
+A struct that is always there in the original's types, however empty, has a `ref` and `default={}`: it never appears
+or goes, so nobody owns it as such. A list that is `required` by a struct with a `ref` is always there likewise. What
+custom resources describe has no `ref`, but for their metadata.
 """
 
 from dataclasses import dataclass, field

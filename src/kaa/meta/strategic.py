@@ -9,8 +9,7 @@ strategic merge patch, and how the original behaves where it is silent.
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
+from kaa.meta.gotext import go_text
 from kaa.meta.schema import ANY, Schema
 
 __all__ = ["PatchError", "strategic_merge"]
@@ -24,7 +23,10 @@ _ORDER = "$setElementOrder/"
 
 
 class PatchError(ValueError):
-    """A patch that cannot be read (code 400), does not apply (422) or is too large (413)."""
+    """A patch that cannot be read (code 400), does not apply (422), is too large (413), or is none (500).
+
+    The last are failures that the original has no code for, and answers without a reason.
+    """
 
     def __init__(self, message: str, code: int = 400) -> None:
         super().__init__(message)
@@ -41,12 +43,8 @@ def strategic_merge(doc: Json, patch: Any, schema: Schema) -> Json:
         raise PatchError("exceeded max depth") from None
 
 
-def _shown(value: Any) -> str:
-    return orjson.dumps(value, default=str).decode()
-
-
 def _unknown_patch(directive: Any, where: Any) -> PatchError:
-    return PatchError(f"unknown patch type: {directive} in map: {_shown(where)}")
+    return PatchError(f"unknown patch type: {go_text(directive)} in map: {go_text(where)}", code=500)
 
 
 def _is_directive(name: str) -> bool:
@@ -161,16 +159,18 @@ def _check_order(items: list[Any], order: list[Any], key: str, name: str) -> Non
         if at < len(wanted) and _identity(each, key) == wanted[at]:
             at += 1
     if at < len(wanted):
-        raise PatchError(f"The order in patch list:\n{_shown(items)}\n doesn't match {name} list:\n{_shown(order)}\n")
+        raise PatchError(
+            f"The order in patch list:\n{go_text(items)}\n doesn't match {name} list:\n{go_text(order)}\n", code=500
+        )
 
 
 def _identity(item: Any, key: str) -> Any:
     """What makes a list item itself: the value of its merge key, or the item."""
     if key and type(item) is dict:
         if key not in item:
-            raise PatchError(f"map: {_shown(item)} does not contain declared merge key: {key}")
+            raise PatchError(f"map: {go_text(item)} does not contain declared merge key: {key}", code=500)
         item = item[key]
-    return _shown(item) if type(item) in (dict, list) else (type(item) is bool, item)
+    return go_text(item) if type(item) in (dict, list) else (type(item) is bool, item)
 
 
 def _item_kind(*lists: list[Any]) -> type | None:
@@ -181,12 +181,12 @@ def _item_kind(*lists: list[Any]) -> type | None:
             if type(each) is list:
                 raise PatchError("lists of lists are not supported", code=422)
             if each is None:
-                raise PatchError("a list that is merged must not contain null")
+                raise PatchError("a list that is merged must not contain null", code=500)
             this: type = dict if type(each) is dict else object
             if kind is None:
                 kind = this
             elif kind is not this:
-                raise PatchError("list element types are not identical: maps and scalars are mixed")
+                raise PatchError(f"list element types are not identical: {go_text(list(lists))}", code=500)
     return kind
 
 
@@ -199,7 +199,8 @@ def _merge_list(original: list[Any], patch: list[Any], schema: Schema) -> list[A
         merged = list({_identity(each, ""): each for each in [*original, *patch]}.values())
         return _ordered(merged, patch, original, "")
     if not key:
-        raise PatchError(f"cannot merge lists without merge key for {schema.ref or schema.type or 'this field'}")
+        name = (schema.items.ref if schema.items is not None else "").rsplit(".", 1)[-1]
+        raise PatchError(f"cannot merge lists without merge key for {name or 'slice'}", code=500)
     original, patch, replaced = _list_directives(original, patch, key)
     if replaced:
         return original
@@ -233,7 +234,7 @@ def _list_directives(original: list[Any], patch: list[Any], key: str) -> tuple[l
             case "replace":
                 replaced = True
             case "merge":
-                raise PatchError("merging lists cannot yet be specified in the patch")
+                raise PatchError("merging lists cannot yet be specified in the patch", code=500)
             case other:
                 raise _unknown_patch(other, each)
     if replaced:

@@ -1,18 +1,28 @@
 """`scale`: the replica count of anything that has one, under one kind."""
 
+from collections.abc import Callable
 from typing import Any
 
+import orjson
+
+from kaa.base.clock import format_seconds
 from kaa.http.api import Answer
-from kaa.meta import errors, selectors
+from kaa.kinds.spec import KindSpec
+from kaa.meta import errors, managed, scaling, selectors
+from kaa.meta.problems import Path, invalid
+from kaa.meta.resource import Resource
 from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
-from kaa.server.verbs import patches, writes
-from kaa.server.verbs.bodies import decode_body, object_of, read_part
+from kaa.server.verbs import applies, patches, writeoptions, writes
+from kaa.server.verbs.bodies import read_part
+from kaa.server.verbs.identity import check_identity
 
 __all__ = ["handle"]
 
 Json = dict[str, Any]
+
+_SCALE = Resource("autoscaling", "v1", "scales", "Scale", True)
 
 
 def handle(call: Call) -> Any:
@@ -52,52 +62,68 @@ def scale_of(obj: Json) -> Json:
 
 
 async def _update(call: Call) -> Answer:
+    writeoptions.check(call, "UpdateOptions")
     body = read_part(call, "autoscaling/v1", "Scale")
-    return await _set(call, lambda old: body)
+    body["metadata"].pop("managedFields", None)
+    return await _set(call, lambda old: {**body, "metadata": dict(body["metadata"])})
 
 
 async def _patch(call: Call) -> Answer:
     media = patches.media_type(call)
-    if media == patches.APPLY_PATCH:
-        applied = decode_body(call.request)
-        return await _set(call, lambda old: patches.apply_patch(call, patches.MERGE_PATCH, old, applied))
-    if media == patches.STRATEGIC_PATCH:
-        media = patches.MERGE_PATCH  # a Scale has no lists, so the two are the same
-    body = _json(call)
-    return await _set(call, lambda old: patches.apply_patch(call, media, old, body))
+    applying = media == patches.APPLY_PATCH
+    writeoptions.check(call, "PatchOptions", apply=applying)
+    kind = _kind(call)
+    if not applying:
+        given = patches.read_patch(call, media)
+        return await _set(call, lambda old: given.applied(call, kind, old))
+    configuration = applies.read_configuration(call)
+
+    def merged(old: Json) -> Json:
+        configuration.check_kind(kind)
+        new = managed.apply(
+            old, configuration.fresh(), kind.schema, manager=call.manager, api_version=kind.api_version,
+            subresource="scale", force=bool(writeoptions.flag(call, "force")), reset={},
+            time_text=format_seconds(call.clock.now()),
+        )  # fmt: skip
+        configuration.tell_duplicates(call)
+        return new
+
+    return await _set(call, merged, applied=True)
 
 
-def _json(call: Call) -> Any:
-    import orjson
-
-    try:
-        return orjson.loads(call.request.body)
-    except orjson.JSONDecodeError as error:
-        raise errors.bad_request(f"error decoding the patch as JSON: {error}") from error
-
-
-async def _set(call: Call, make: Any) -> Answer:
+def _kind(call: Call) -> KindSpec:
     kind = call.parts.registry.by_kind("autoscaling/v1", "Scale")
     assert kind is not None
+    return kind
+
+
+async def _set(call: Call, make: Callable[[Json], Json], *, applied: bool = False) -> Answer:
+    """Change the replicas to what `make` makes of the Scale, and carry over who owns them."""
+    kind, spec = _kind(call), call.spec
 
     def change(obj: Json) -> Json:
-        was = scale_of(obj)
-        new = object_of(call, kind, make(was))
-        replicas = (new.get("spec") or {}).get("replicas", 0)
+        was, meta = scale_of(obj), obj["metadata"]
+        stored = meta.get("managedFields") or []
+        was["metadata"]["managedFields"] = scaling.to_scale(stored)
+        new = make(orjson.loads(orjson.dumps(was)))
+        check_identity(call, new, meta)
+        replicas = (new.get("spec") or {}).get("replicas") or 0
         if replicas < 0:
-            raise errors.StatusError(
-                422, "Invalid",
-                f'Scale.autoscaling "{call.info.name}" is invalid: spec.replicas: Invalid value: {replicas}: '
-                "must be greater than or equal to 0",
+            raise errors.invalid(_SCALE, call.info.name, [
+                invalid(Path("spec") / "replicas", replicas, "must be greater than or equal to 0")])  # fmt: skip
+        if not applied and stored:
+            managed.update_ownership(
+                was, new, kind.schema, manager=call.manager, api_version=kind.api_version, subresource="scale",
+                reset={}, time_text=format_seconds(call.clock.now()),
             )  # fmt: skip
-        stated = new["metadata"].get("resourceVersion")
-        if stated and stated != obj["metadata"]["resourceVersion"]:
-            raise errors.conflict(call.spec.resource, call.info.name, writes.MODIFIED)
+        theirs = new["metadata"].get("managedFields") or []
+        if stored and theirs != was["metadata"]["managedFields"]:
+            meta["managedFields"] = scaling.to_object(stored, theirs, spec.api_version)
         obj.setdefault("spec", {})["replicas"] = replicas
         return obj
 
     # Through admission and the strategy of the object itself: a scale is an update of spec.replicas.
-    result = await writes.change_object(call, change, subresource="scale")
+    result = await writes.change_object(call, change, subresource="scale", owner="Apply")
     obj = result if isinstance(result, dict) else _decoded(call, result)
     return writes.answer_plain(call, scale_of(obj))
 

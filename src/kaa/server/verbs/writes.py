@@ -1,7 +1,7 @@
 """create and update: from a decoded object to committed bytes.
 
-The order of a write is the API's: decode, defaults, mutating admission, what the kind prepares, every validation
-problem, validating admission, reservations, ownership, commit.
+The order of a write is the API's: decode, defaults, ownership, mutating admission, what the kind prepares, every
+validation problem, validating admission, reservations, commit.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,17 +12,17 @@ from kaa.base import ids
 from kaa.base.clock import format_seconds
 from kaa.http.api import Answer, Response
 from kaa.kinds.spec import KindSpec
-from kaa.meta import errors, managed, problems
+from kaa.meta import errors, problems
 from kaa.server.admission.api import Attributes
 from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
-from kaa.server.verbs import writeoptions
+from kaa.server.verbs import owners, writeoptions
 from kaa.server.verbs.bodies import read_object
 
 __all__ = [
-    "MODIFIED", "answer", "answer_plain", "change_object", "check_name", "create", "create_object", "uid_conflict",
-    "update",
+    "MODIFIED", "answer", "answer_plain", "change_object", "check_name", "create", "create_object",
+    "one_of_each_owner", "uid_conflict", "unconditional", "update",
 ]  # fmt: skip
 
 Json = dict[str, Any]
@@ -71,7 +71,7 @@ async def create_object(call: Call, obj: Json, *, owner: str = "Update") -> Cach
     if meta.get("resourceVersion") not in (None, "", "0"):
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
     meta.pop("resourceVersion", None)
-    _one_of_each_owner(call, meta)
+    one_of_each_owner(call, meta)
     base = meta.get("generateName")
     if not base or meta.get("name"):
         try:
@@ -100,14 +100,14 @@ def _not_generated(call: Call, meta: Json) -> errors.StatusError:
     return error
 
 
-def _one_of_each_owner(call: Call, meta: Json) -> None:
+def one_of_each_owner(call: Call, meta: Json) -> None:
     """Drop references to owners that stand twice, and say so."""
-    owners = meta.get("ownerReferences")
-    if not owners or len(owners) < 2:
+    listed = meta.get("ownerReferences")
+    if not listed or len(listed) < 2:
         return
     kept: list[Json] = []
     twice: dict[str, None] = {}
-    for owner in owners:
+    for owner in listed:
         if owner in kept:
             twice[str(owner.get("uid"))] = None
         else:
@@ -126,6 +126,9 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
     meta["uid"] = ids.uid()
     meta["creationTimestamp"] = now_text
     spec.default(obj)
+    if owner != "Apply":
+        # As it came: what admission and the kind's strategy add is nobody's.
+        owners.record(call, None, obj, "")
     attributes = Attributes("CREATE", spec, meta.get("namespace", ""), meta.get("name", ""), "", obj, None,
                             call.user, call.dry_run, warnings=call.warnings)  # fmt: skip
     await parts.admission.mutate(attributes)
@@ -140,10 +143,7 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
     existing = call.objects.find(spec, meta.get("namespace", ""), meta["name"])
     if existing is not None:
         raise _taken(spec, existing)
-    if owner != "Apply":
-        managed.update_ownership(None, obj, spec.schema, manager=call.manager, operation="Update",
-                                 api_version=spec.api_version, subresource="", time_text=now_text)  # fmt: skip
-    finish = _reserve(call, spec, obj, None)  # after the owners: what is allocated is nobody's
+    finish = _reserve(call, spec, obj, None)
     done = False
     try:
         if call.dry_run:
@@ -172,7 +172,7 @@ async def update(call: Call) -> Answer:
     _fix_namespace(call, new)
     meta = new["metadata"]
     check_name(call, meta)
-    _one_of_each_owner(call, meta)
+    one_of_each_owner(call, meta)
     uid = meta.get("uid") or ""
     if not info.subresource and call.objects.find(spec, call.namespace, info.name) is None:
         if uid:
@@ -187,7 +187,7 @@ async def update(call: Call) -> Answer:
         if uid and uid != old["metadata"]["uid"]:
             raise uid_conflict(call, uid, old["metadata"]["uid"])
         if not stated and not spec.allow_unconditional_update:
-            raise _unconditional(call)
+            raise unconditional(call)
         if stated and stated != old["metadata"]["resourceVersion"]:
             raise errors.conflict(spec.resource, info.name, MODIFIED)
         return _copy(new)
@@ -216,7 +216,7 @@ def uid_conflict(call: Call, asked: str, found: str) -> errors.StatusError:
     )  # fmt: skip
 
 
-def _unconditional(call: Call) -> errors.StatusError:
+def unconditional(call: Call) -> errors.StatusError:
     """422 where an update must say what it was based on. The original names the resource instead of the kind."""
     path = problems.Path("metadata") / "resourceVersion"
     resource = replace(call.spec.resource, kind=call.spec.resource.plural)
@@ -258,6 +258,11 @@ async def change_object(
         _keep_system_metadata(new, old)
         spec.default(new)
         status_only = subresource == "status"
+        # As it came: what admission and the kind's strategy change is nobody's. Other subresources keep so little of
+        # what came that only the outcome tells.
+        late = owner != "Apply" and subresource not in ("", "status", "scale")
+        if owner != "Apply" and not late:
+            owners.record(call, old, new, subresource)
         attributes = Attributes("UPDATE", spec, call.namespace, info.name, subresource, new, old, call.user,
                                 call.dry_run, warnings=call.warnings)  # fmt: skip
         if not trusted:
@@ -274,14 +279,13 @@ async def change_object(
             found = list(spec.validate(new)) + list(spec.validate_update(new, old))
         if found:
             raise errors.invalid(spec.resource, info.name, found)
+        if late:
+            owners.record(call, old, new, subresource)
+        owners.keep_times(new, old)
         if not trusted:
             await parts.admission.validate(attributes)
         if not status_only:
             call.warnings.extend(spec.warnings(new, old))
-        if owner != "Apply":
-            managed.update_ownership(old, new, spec.schema, manager=call.manager, operation="Update",
-                                     api_version=spec.api_version, subresource=subresource,
-                                     time_text=format_seconds(parts.clock.now()))  # fmt: skip
         if call.dry_run:
             finish = _reserve(call, spec, new, old)
             if finish is not None:
