@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kaa.kinds.core.environment import validate_env, validate_env_from
 from kaa.kinds.core.mounts import validate_devices, validate_mounts
@@ -37,8 +36,7 @@ EXIT_CODES_MAX = 255
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
-@dataclass(frozen=True)
-class Around:
+class Around(NamedTuple):
     """What of its pod a container is judged by."""
 
     #: The pod's sound volumes, by name.
@@ -50,6 +48,8 @@ class Around:
     restart_policy: str
     #: The pod has the node's users.
     host_users: bool
+    #: Gets an element for each variable that is read from a file: its volume is judged later.
+    files: list[bool]
 
 
 def validate_containers(containers: list[Json], path: Path, pod: Around) -> Iterator[Problem]:
@@ -150,7 +150,7 @@ def _common(container: Json, here: Path, pod: Around) -> Iterator[Problem]:
         yield from _ports(ports, here / "ports")
     variables = get("env")
     if variables:
-        yield from validate_env(variables, here / "env")
+        yield from validate_env(variables, here / "env", pod.files)
     sources = get("envFrom")
     if sources:
         yield from validate_env_from(sources, here / "envFrom")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kaa.kinds.core.paths import local_path
@@ -46,16 +46,19 @@ _BYTE_DIVISORS = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", 
 _ONE_OF = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
 
 
-def validate_env(variables: list[Json], path: Path) -> Iterator[Problem]:
-    """Names, and one source of each value."""
+def validate_env(variables: list[Json], path: Path, files: list[bool]) -> Iterator[Problem]:
+    """Names, and one source of each value. `files` gets an element for each that is read from a file."""
+    wrong_name = names.env_var_name_relaxed
     for at, variable in enumerate(variables):
         name = variable.get("name")
         if not name:
             yield required(path[at] / "name")
         else:
-            for wrong in names.env_var_name_relaxed(name):
+            for wrong in wrong_name(name):
                 yield invalid(path[at] / "name", name, wrong)
         if "valueFrom" in variable:
+            if "fileKeyRef" in variable["valueFrom"]:
+                files.append(True)
             yield from _value_from(variable["valueFrom"], bool(variable.get("value")), path[at] / "valueFrom")
 
 
@@ -108,7 +111,7 @@ def _file_ref(reference: Json, path: Path) -> Iterator[Problem]:
             yield invalid(path / "key", key, wrong)
 
 
-def validate_file_volumes(variables: list[Json], path: Path, volumes: dict[str, Json]) -> Iterator[Problem]:
+def validate_file_volumes(variables: list[Json], path: Path, volumes: Mapping[str, Json]) -> Iterator[Problem]:
     """The files that variables are read from lie in empty directories of the pod."""
     for at, variable in enumerate(variables):
         reference = (variable.get("valueFrom") or {}).get("fileKeyRef")

@@ -36,7 +36,7 @@ def validate_mounts(mounts: list[Json], path: Path, volumes: Volumes, container:
                 yield invalid(path[at] / "name", name, "must not already exist in volumeDevices")
             if any(each.get("devicePath", "") == point for each in devices):
                 yield invalid(path[at] / "mountPath", point, "must not already exist as a path in volumeDevices")
-        if len(mount) > 2:
+        if len(mount) > 3 or (len(mount) == 3 and "readOnly" not in mount):
             yield from _options(mount, path, path[at], container)
 
 

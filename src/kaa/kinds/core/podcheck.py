@@ -98,8 +98,8 @@ def validate_spec(spec: Json, path: Path, pod: str | None = None) -> Iterator[Pr
     if get("resourceClaims"):
         claims = [each["name"] for each in spec["resourceClaims"] if each.get("name")]
         yield from _claims(spec["resourceClaims"], path / "resourceClaims")
-    yield from _containers(spec, path, Around(volumes, claims, grace, get("restartPolicy", ""),
-                                              get("hostUsers") is not False))  # fmt: skip
+    around = Around(volumes, claims, grace, get("restartPolicy", ""), get("hostUsers") is not False, [])
+    yield from _containers(spec, path, around)
     if get("resources"):
         yield from validate_pod_resources(spec, path, claims)
     if get("hostNetwork"):
@@ -126,7 +126,8 @@ def validate_spec(spec: Json, path: Path, pod: str | None = None) -> Iterator[Pr
         yield from _gates(spec, path)
     if get("topologySpreadConstraints"):
         yield from affinity.validate_spread(spec["topologySpreadConstraints"], path / "topologySpreadConstraints")
-    yield from security.validate_host_process(spec, path)
+    if security.has_windows_options(spec):
+        yield from security.validate_host_process(spec, path)
     if get("hostUsers") is False:
         for name, spelled in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
             if get(name):
@@ -143,13 +144,9 @@ def _containers(spec: Json, path: Path, pod: Around) -> Iterator[Problem]:
     if spec.get("ephemeralContainers"):
         taken |= {each.get("name", "") for each in first or ()}
         yield from validate_ephemeral(spec["ephemeralContainers"], path / "ephemeralContainers", pod, taken)
-    for kind in ("containers", "initContainers", "ephemeralContainers"):
-        for at, container in enumerate(spec.get(kind) or ()):
-            for variable in container.get("env") or ():
-                if "valueFrom" in variable and "fileKeyRef" in variable["valueFrom"]:
-                    here = (path / kind)[at] / "env"
-                    yield from validate_file_volumes(container["env"], here, dict(pod.volumes))
-                    break
+    if pod.files:
+        for container, here in security.all_containers(spec, path):
+            yield from validate_file_volumes(container.get("env") or [], here / "env", pod.volumes)
 
 
 def _names_and_rest(spec: Json, path: Path) -> Iterator[Problem]:

@@ -15,14 +15,18 @@ Json = dict[str, Any]
 
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc")
 LIFECYCLE_HANDLERS = ("exec", "httpGet", "tcpSocket", "sleep")
+_OTHERS = frozenset({"exec", "tcpSocket", "grpc"})
 _TIMINGS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
 
 
 def validate_probe(probe: Json, path: Path, *, readiness: bool) -> Iterator[Problem]:
     """How a container is asked, how often, and how many answers count. Only readiness may want several successes."""
-    yield from validate_handler(probe, path, HANDLERS)
+    if "httpGet" in probe and not probe.keys() & _OTHERS:
+        yield from _http(probe["httpGet"], path / "httpGet")
+    else:
+        yield from validate_handler(probe, path, HANDLERS)
     for name in _TIMINGS:
-        if probe.get(name, 0) < 0:
+        if name in probe and probe[name] < 0:
             yield invalid(path / name, probe[name], checks.NON_NEGATIVE)
     grace = probe.get("terminationGracePeriodSeconds")
     if grace is not None and grace <= 0:

@@ -69,13 +69,11 @@ def validate_projected(source: Json, path: Path) -> Iterator[Problem]:
     yield from mode_problem(source, "defaultMode", path)
     taken: set[str] = set()
     for at, each in enumerate(source.get("sources") or ()):
-        count = 0
-        for kind, check in _PROJECTIONS.items():
-            if kind in each:
-                count += 1
-                yield from check(each[kind], (path / "sources")[at] / kind, path, taken)
-        if count > 1:
-            yield forbidden_field((path / "sources")[at], "may not specify more than 1 volume type per source")
+        here = (path / "sources")[at]
+        for kind in each if len(each) == 1 else [kind for kind in _PROJECTIONS if kind in each]:
+            yield from _PROJECTIONS[kind](each[kind], here / kind, path, taken)
+        if len(each) > 1:
+            yield forbidden_field(here, "may not specify more than 1 volume type per source")
 
 
 def _take(name: str, taken: set[str], said: str, volume: Path) -> Iterator[Problem]:

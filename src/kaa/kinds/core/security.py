@@ -204,6 +204,17 @@ def _windows_user(whole: str) -> Iterator[str]:
             yield "'s User cannot contain the following characters: \"/\\:;|=,+*?<>@[]"
 
 
+def has_windows_options(spec: Json) -> bool:
+    """Whether anything of a pod is meant for Windows."""
+    if "windowsOptions" in (spec.get("securityContext") or ()):
+        return True
+    for kind in ("containers", "initContainers", "ephemeralContainers"):
+        for container in spec.get(kind) or ():
+            if "windowsOptions" in (container.get("securityContext") or ()):
+                return True
+    return False
+
+
 def validate_host_process(spec: Json, path: Path) -> Iterator[Problem]:
     """Containers that are processes of a Windows node: all of a pod's, or none."""
 

@@ -58,7 +58,9 @@ def validate_volumes(volumes: list[Json], path: Path, *, pod: str | None, sound:
 def _volume(volume: Json, name: str, path: Path, pod: str | None) -> Iterator[Problem]:
     if len(volume) == 2 and name:
         for kind in volume:
-            if kind != "name":
+            if kind in _PLAIN:
+                yield from _PLAIN[kind](volume[kind], path / kind)
+            elif kind != "name":
                 yield from _source(kind, volume[kind], name, path, pod)
     else:
         first = ""
@@ -209,3 +211,6 @@ def _ordered() -> dict[str, Check]:
 
 
 _SOURCES = _ordered()
+#: Those that are judged by themselves alone.
+_PLAIN = {kind: _SOURCES[kind] for kind in ("emptyDir", "hostPath", "secret", "configMap", "projected", "downwardAPI",
+                                            "persistentVolumeClaim", "csi", "nfs")}  # fmt: skip
