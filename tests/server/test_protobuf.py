@@ -102,6 +102,8 @@ async def test_every_kind_lives_in_protobuf(
     answer = await api.get(f"{path}/{name}", accept=PROTOBUF)
     for template in got["spec"].get("volumeClaimTemplates", ()) if kind == "StatefulSet" else ():
         del template["kind"], template["apiVersion"]  # objects inside objects have no fields for these
+    if kind == "CustomResourceDefinition" and not got["status"].get("conditions", True):
+        del got["status"]["conditions"]  # an empty list is nothing on the wire
     assert unpacked(answer.body) == got == unpacked(created.body)
 
     api_listed, list_kind, raw = wire.opened((await api.get(path, accept=PROTOBUF)).body)
@@ -250,7 +252,7 @@ GOOD = wire.write(CMAP, {"metadata": {"name": "good"}})
         (wire.envelope("v1", "ConfigMap", b"\x08\x01"), "wrong wireType"),
         (wire.envelope("v1", "ConfigMap", wire.blob(1, wire.blob(1, b"\xff\xfe"))), "UTF-8"),
         (wire.envelope("v1", "Secret", GOOD), "cannot be handled as a ConfigMap"),
-        (wire.envelope("apps/v1", "ConfigMap", GOOD), "does not match the expected API version"),
+        (wire.envelope("apps/v1", "ConfigMap", GOOD), "cannot be handled as a ConfigMap"),
         (wire.envelope("v1", "ConfigMap", b"\x0b" * 5000), "wrong wireType"),
     ],
 )

@@ -19,6 +19,7 @@ from kaa.kinds.registry import Group, Registry
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server import forms
+from kaa.server.forms.people import to_yaml
 from kaa.server.request import User
 
 __all__ = ["Discovery"]
@@ -28,6 +29,7 @@ Json = dict[str, Any]
 _GROUP, _SHAPE = "apidiscovery.k8s.io", "APIGroupDiscoveryList"
 #: The versions of the aggregated document. The older one is for clients of 1.26 to 1.29.
 _VERSIONS = ("v2", "v2beta1")
+_SERVED = (forms.JSON_TYPE, forms.YAML_TYPE, forms.PROTOBUF_TYPE)
 #: Documents kept at once; beyond it they are made anew.
 KEPT_MAX = 2048
 _META = "k8s.io.apimachinery.pkg.apis.meta.v1."
@@ -232,7 +234,7 @@ def _response_kind(kind: tuple[str, str, str], own: tuple[str, str]) -> Json:
 
 def _rewritten(document: Json, media: str) -> bytes:
     if media == forms.YAML_TYPE:
-        return forms.to_yaml(document)
+        return to_yaml(document)
     kind, api_version = document["kind"], document.get("apiVersion", "v1")
     # The old kinds of discovery are known to OpenAPI under no version; their messages are those of meta/v1.
     raw = protobuf.encode(_META + kind, document)
@@ -256,7 +258,7 @@ def _wanted(accept: str, aggregates: bool) -> tuple[str, str]:
         except ValueError:
             quality = 0.0
         plain = {"*/*": forms.JSON_TYPE, "application/*": forms.JSON_TYPE}.get(media, media)
-        if plain not in forms.SERVED:
+        if plain not in _SERVED:
             continue
         version = ""
         if "as" in values:
@@ -266,5 +268,5 @@ def _wanted(accept: str, aggregates: bool) -> tuple[str, str]:
                 continue
         found.append((-quality, position, (plain, version)))
     if not found:
-        raise errors.not_acceptable(forms.SERVED)
+        raise errors.not_acceptable(_SERVED)
     return min(found)[2]
