@@ -117,9 +117,7 @@ def _read(call: Call, spec: KindSpec, *, any_version: bool = False) -> Json:
     twice = strict and not in_yaml and has_duplicates(raw, data)
 
     def tell(unknown: list[str]) -> list[str]:
-        if not unknown and not twice:
-            return []
-        return strict_errors(raw, unknown)
+        return strict_errors(raw, unknown) if strict and (unknown or twice) else []
 
     return _checked(call, spec, data, tell, doubled)
 
