@@ -162,7 +162,8 @@ async def test_names_of_fields_know_upper_from_lower_case(api: Api) -> None:
 
 async def test_a_level_that_is_none(api: Api) -> None:
     for method, at, kind, media in (
-        ("POST", CM, "CreateOptions", ""), ("PUT", f"{CM}/a", "UpdateOptions", ""), ("PATCH", f"{CM}/a", "PatchOptions", MERGE),
+        ("POST", CM, "CreateOptions", ""), ("PUT", f"{CM}/a", "UpdateOptions", ""),
+        ("PATCH", f"{CM}/a", "PatchOptions", MERGE),
     ):  # fmt: skip
         answer = await api.ask(method, at, config_map("a"), media=media or "application/json", fieldValidation="Maybe")
         assert (answer.code, answer.reason) == (422, "Invalid"), method
