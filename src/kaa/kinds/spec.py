@@ -96,6 +96,8 @@ class Rules:
     default: Callable[[Json], None] | None = None
     #: Strategy, in place, after the generic one (status dropped or kept, generation).
     prepare_create: Callable[[Json], None] | None = None
+    #: Who creates it (name, uid, groups, extra), for kinds that note it. Runs after `prepare_create`.
+    asked_by: Callable[[Json, str, str, Sequence[str], Mapping[str, Sequence[str]]], None] | None = None
     prepare_update: Callable[[Json, Json], None] | None = None
     prepare_status: Callable[[Json, Json], None] | None = None
     #: Problems beyond metadata and required fields.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from kaa.kinds import checks, printing
@@ -122,6 +122,20 @@ def _validate_approval(new: Json, old: Json) -> Iterator[Problem]:
     yield from _change(new, old, decides=True, issues=False)
 
 
+def _asked_by(obj: Json, name: str, uid: str, groups: Sequence[str], extra: Mapping[str, Sequence[str]]) -> None:
+    """Whoever sends the request is who asks, whatever the request says."""
+    spec = obj.setdefault("spec", {})
+    for field, value in (
+        ("username", name),
+        ("uid", uid),
+        ("groups", list(groups)),
+        ("extra", {key: list(values) for key, values in extra.items()}),
+    ):
+        spec.pop(field, None)
+        if value:
+            spec[field] = value
+
+
 def _prepare_update(new: Json, old: Json) -> None:
     # A request is what it was: only its status, by two subresources, goes on.
     new["spec"] = old.get("spec", {})
@@ -184,6 +198,7 @@ RULES = Rules(
     complete=True,
     validate_update=_update,
     validate_status=_validate_status,
+    asked_by=_asked_by,
     prepare_update=_prepare_update,
     prepare_status=_prepare_status,
     subwrites={"approval": Subwrite(_prepare_approval, _validate_approval)},

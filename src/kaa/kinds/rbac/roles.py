@@ -122,7 +122,10 @@ def _binding(obj: Json, *, namespaced: bool) -> Iterator[Problem]:
 
 def _binding_update(new: Json, old: Json) -> Iterator[Problem]:
     if new.get("roleRef") != old.get("roleRef"):
-        yield invalid(Path() / "roleRef", new.get("roleRef"), "cannot change roleRef")
+        # As the original's struct is shown: by its internal names.
+        shown = {field: (new.get("roleRef") or {}).get(field[:1].lower() + field[1:], "") for field in ("Kind", "Name")}
+        group = (new.get("roleRef") or {}).get("apiGroup", "")
+        yield invalid(Path() / "roleRef", {"APIGroup": group, **shown}, "cannot change roleRef")
 
 
 _BINDING_COLUMNS = (
@@ -140,9 +143,7 @@ def _binding_cells(obj: Json, now: float) -> list[Any]:
     by_kind: dict[str, list[str]] = {"User": [], "Group": [], "ServiceAccount": []}
     for each in obj.get("subjects") or ():
         name = each.get("name", "")
-        shown = (
-            f"{each['namespace']}/{name}" if each.get("kind") == "ServiceAccount" and each.get("namespace") else name
-        )
+        shown = f"{each.get('namespace', '')}/{name}" if each.get("kind") == "ServiceAccount" else name
         by_kind.setdefault(each.get("kind", ""), []).append(shown)
     return [
         obj["metadata"].get("name", ""),

@@ -133,6 +133,9 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
                             call.user, call.dry_run, warnings=call.warnings)  # fmt: skip
     await parts.admission.mutate(attributes)
     spec.prepare_create(obj)
+    if spec.rules.asked_by is not None:
+        user = call.user
+        spec.rules.asked_by(obj, user.name, user.uid, user.groups, user.extra)
     found = list(spec.validate_create(obj))
     if found:
         raise errors.invalid(spec.resource, meta.get("name", ""), found)
