@@ -12,7 +12,7 @@ from kaa.base import tasks
 from kaa.base.tasks import Scope
 from kaa.http.api import Answer, CallError, Connection, Disconnected, Header, Request, Response, Upgrade, Upgraded
 from kaa.http.call import Caller
-from kaa.http.pipes import join
+from kaa.http.pipes import join, let_go
 from kaa.http.spdy import SpdySession
 from kaa.http.websocket import WebSocket, accept
 from kaa.kubelet.channels import (
@@ -98,8 +98,7 @@ async def command_stream(request: Request, options: StreamOptions, url: Url) -> 
         except Disconnected:
             pass  # the client went away: so does the command's terminal
         finally:
-            await session.close()
-            await caller.close()
+            await let_go(session.close(), caller.close())
 
     return _websocket(request, serve, COMMAND_PROTOCOLS)
 
@@ -127,7 +126,7 @@ async def port_stream(request: Request, url: Url) -> Answer:
             await _tunnel(socket, upgraded.connection)
         finally:
             upgraded.connection.close()
-            await caller.close()
+            await let_go(caller.close())
 
     async def serve(socket: WebSocket) -> None:
         caller, upgraded = await _connect(place, headers)
@@ -137,8 +136,7 @@ async def port_stream(request: Request, url: Url) -> Answer:
         except Disconnected:
             pass
         finally:
-            await session.close()
-            await caller.close()
+            await let_go(session.close(), caller.close())
 
     return _websocket(request, tunnel, (_TUNNEL,)) if tunnelled else _websocket(request, serve, PORT_PROTOCOLS)
 
@@ -203,7 +201,7 @@ async def _pipe(request: Request, url: Url) -> Answer:
             await join(connection, upgraded.connection)
         finally:
             upgraded.connection.close()
-            await caller.close()
+            await let_go(caller.close())
 
     def unused() -> None:
         tasks.spawn(caller.close(), name="streams/close")

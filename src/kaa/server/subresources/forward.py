@@ -22,7 +22,7 @@ from kaa.http.api import (
     UpgradeRefused,
     Writer,
 )
-from kaa.http.pipes import join
+from kaa.http.pipes import join, let_go
 from kaa.meta import errors
 
 __all__ = ["Dial", "closed_soon", "dial_error", "forward_upgrade", "forwarded_headers", "join_path", "pass_body"]
@@ -104,8 +104,7 @@ def pass_body(
             if change is not None:
                 writer.write(change(b""))
         finally:
-            await reply.aclose()
-            await transport.close()
+            await let_go(reply.aclose(), transport.close())
 
     return run
 
@@ -142,7 +141,7 @@ async def forward_upgrade(
             await _flushed(connection)
         finally:
             upgraded.connection.close()
-            await transport.close()
+            await let_go(transport.close())
 
     def unused() -> None:
         upgraded.connection.abort()

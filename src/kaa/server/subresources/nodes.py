@@ -21,6 +21,7 @@ from kaa.http.api import (
     Transport,
     Upgrade,
 )
+from kaa.http.pipes import let_go
 from kaa.http.websocket import WebSocket, accept
 from kaa.meta import errors
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported
@@ -140,8 +141,7 @@ def _log_messages(request: Request, reply: StreamReply, transport: Transport) ->
                 ends = {scope.spawn(carry(), name="carry"), scope.spawn(listen(), name="listen")}
                 await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await reply.aclose()
-            await transport.close()
+            await let_go(reply.aclose(), transport.close())
 
     offered = bool(request.headers.get("sec-websocket-protocol"))
     answer = accept(request, serve, subprotocols=(_BINARY, _BASE64), subprotocol_required=offered)
