@@ -196,7 +196,7 @@ class _Applying:
         others[own.id] = own
         drop_empty(others)
         wire = write_entries(others)
-        if live is not None and found.own.same and wire == meta_of(live).get("managedFields"):
+        if live is not None and found.own.same and wire == (meta_of(live).get("managedFields") or []):
             return live
         if _holds_null(self.applied):
             new = _without_nulls(new, self.applied)

@@ -32,6 +32,11 @@ class Configuration:
         body: Json = orjson.loads(self._raw)
         return body
 
+    def identity(self) -> Json:
+        """What it says of which object it is for."""
+        meta = self.fresh().get("metadata") or {}
+        return {name: meta[name] for name in ("name", "namespace", "uid", "resourceVersion") if meta.get(name)}
+
     def check_kind(self, spec: KindSpec) -> None:
         """Refuse another kind or version than the path's."""
         body = self.fresh()
@@ -99,6 +104,9 @@ async def apply(call: Call) -> Answer:
     def change(old: Json) -> Json:
         was = dict(old["metadata"])
         new = merged(old)
+        if new is old:
+            # Nothing changes, but what is applied may still mean another object, or an older state.
+            new = {**old, "metadata": {**old["metadata"], **configuration.identity()}}
         check_identity(call, new, was)
         return new
 
