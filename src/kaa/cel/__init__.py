@@ -24,11 +24,34 @@ from .functions import Registry
 from .kubernetes import AUTHORIZER, RESOURCE_CHECK, Access, Authorizer, AuthorizerValue, Decision, ResourceCheck
 from .mutation import MUTATION_OBJECTS, verify_object
 from .program import (
-    BUDGET, MATCH_CONDITIONS_BUDGET, PER_CALL_LIMIT, REGISTRY, Budget, Environment, LazyObject, Program, to_json,
+    BUDGET,
+    MATCH_CONDITIONS_BUDGET,
+    PER_CALL_LIMIT,
+    REGISTRY,
+    Budget,
+    Environment,
+    LazyObject,
+    Program,
+    to_json,
 )  # fmt: skip
 from .types import (
-    BOOL, BYTES, DOUBLE, DURATION, DYN, INT, NULL, STRING, TIMESTAMP, UINT, Field, Type, list_of, map_of, object_of,
-    opaque, optional_of,
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    UINT,
+    Field,
+    Type,
+    list_of,
+    map_of,
+    object_of,
+    opaque,
+    optional_of,
 )  # fmt: skip
 
 __all__ = [

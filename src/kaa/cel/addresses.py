@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
 from .errors import EvaluationError
-from .functions import Registry
 from .formatting import quote
+from .functions import Registry
 
 __all__ = ["REGISTRY", "request_uri_problem"]
 

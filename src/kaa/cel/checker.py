@@ -11,11 +11,42 @@ from . import literals
 from .errors import CompileError, Issue
 from .functions import Overload, Registry
 from .syntax import (
-    Bind, Call, Fold, Ident, ListNode, Literal, Logic, MapNode, Node, ObjectNode, Select, Variable, qualified,
+    Bind,
+    Call,
+    Fold,
+    Ident,
+    ListNode,
+    Literal,
+    Logic,
+    MapNode,
+    Node,
+    ObjectNode,
+    Select,
+    Variable,
+    qualified,
 )  # fmt: skip
 from .types import (
-    BOOL, BYTES, DOUBLE, DYN, ERROR, INT, NULL, STRING, UINT, Field, Substitution, Type, assignable, assignable_all,
-    list_of, map_of, most_general, optional_of, param, substitute, type_of,
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DYN,
+    ERROR,
+    INT,
+    NULL,
+    STRING,
+    UINT,
+    Field,
+    Substitution,
+    Type,
+    assignable,
+    assignable_all,
+    list_of,
+    map_of,
+    most_general,
+    optional_of,
+    param,
+    substitute,
+    type_of,
 )  # fmt: skip
 
 __all__ = ["Checked", "check"]

@@ -15,8 +15,22 @@ from .functions import Overload
 from .syntax import Bind, Call, Fold, Ident, ListNode, Literal, Logic, MapNode, Node, ObjectNode, Select
 from .types import Type
 from .values import (
-    NONE, Frame, ListLike, MapView, ObjectValue, ObjectView, Optional, TypeValue, UInt, converter, equal, is_list,
-    is_map, select, type_name, work,
+    NONE,
+    Frame,
+    ListLike,
+    MapView,
+    ObjectValue,
+    ObjectView,
+    Optional,
+    TypeValue,
+    UInt,
+    converter,
+    equal,
+    is_list,
+    is_map,
+    select,
+    type_name,
+    work,
 )  # fmt: skip
 
 __all__ = ["Run", "compile_node"]
@@ -47,7 +61,7 @@ def compile_node(node: Node) -> Run:
         case ObjectNode():
             return _object(node)
         case Fold():
-            from .folds import compile_fold  # noqa: PLC0415 - folds compile their parts with this
+            from .folds import compile_fold
 
             return compile_fold(node)
         case Bind():
@@ -657,7 +671,7 @@ def _bind(node: Bind) -> Run:
 
 def iterable(value: Any) -> Any:
     """What a macro goes over: a list, or the keys of a map."""
-    if type(value) is list or isinstance(value, ListLike | dict | MapView) and not isinstance(value, ObjectView):
+    if type(value) is list or (isinstance(value, ListLike | dict | MapView) and not isinstance(value, ObjectView)):
         return value
     raise EvaluationError(f"got '{type_name(value)}', expected iterable type")
 

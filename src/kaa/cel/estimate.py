@@ -8,7 +8,18 @@ from dataclasses import dataclass
 
 from .static_costs import ONE, UNKNOWN, Range, function_cost
 from .syntax import (
-    Bind, Call, Fold, Ident, ListNode, Literal, Logic, MapNode, Node, ObjectNode, Select, Variable,
+    Bind,
+    Call,
+    Fold,
+    Ident,
+    ListNode,
+    Literal,
+    Logic,
+    MapNode,
+    Node,
+    ObjectNode,
+    Select,
+    Variable,
 )  # fmt: skip
 from .types import Type
 

@@ -25,7 +25,7 @@ def _number(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    from .standard import double_text  # noqa: PLC0415 - standard declares functions that format
+    from .standard import double_text
 
     return double_text(value)
 

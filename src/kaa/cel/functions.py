@@ -12,8 +12,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from .types import (
-    BOOL, BYTES, DOUBLE, DURATION, DYN, INT, NULL, STRING, TIMESTAMP, UINT, Type, list_of, map_of, opaque,
-    optional_of, param, type_of,
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DURATION,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TIMESTAMP,
+    UINT,
+    Type,
+    list_of,
+    map_of,
+    opaque,
+    optional_of,
+    param,
+    type_of,
 )  # fmt: skip
 
 __all__ = ["Overload", "Registry"]

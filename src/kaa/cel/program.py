@@ -15,7 +15,7 @@ from .syntax import Node, Variable
 from .types import Type, assignable
 from .values import Frame, ObjectValue, is_list, is_map
 
-__all__ = ["Budget", "Environment", "LazyObject", "Program", "REGISTRY", "to_json"]
+__all__ = ["REGISTRY", "Budget", "Environment", "LazyObject", "Program", "to_json"]
 
 #: The original's limits (apiserver/pkg/apis/cel): of one evaluation, and of all rules of an object or request.
 PER_CALL_LIMIT = 1_000_000
@@ -170,14 +170,14 @@ def to_json(value: Any) -> Any:
                 raise EvaluationError(f"unsupported key type {type(key).__name__} in JSON: only strings can be keys")
             made[key] = to_json(item)
         return made
-    from .times import Duration, Timestamp, duration_text, timestamp_text  # noqa: PLC0415 - rare
+    from .times import Duration, Timestamp, duration_text, timestamp_text
 
     if isinstance(value, Timestamp):
         return timestamp_text(value)
     if isinstance(value, Duration):
         return duration_text(value)
     if isinstance(value, bytes):
-        from base64 import b64encode  # noqa: PLC0415 - rare
+        from base64 import b64encode
 
         return b64encode(value).decode()
     raise EvaluationError(f"a value of type {getattr(value, 'cel_type', type(value).__name__)} has no form in JSON")

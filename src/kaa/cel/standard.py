@@ -363,13 +363,13 @@ for _name in _PARTS:
     _declare(f"<timestamp>.{_name}(string) -> int", _part(_name))
 
 
-def _whole(unit: int) -> Callable[[Duration], int]:
+def _whole_units(unit: int) -> Callable[[Duration], int]:
     return lambda value: _quotient(value.nano, unit)
 
 
-_declare("<duration>.getHours() -> int", _whole(3600 * times.NANO))
-_declare("<duration>.getMinutes() -> int", _whole(60 * times.NANO))
-_declare("<duration>.getSeconds() -> int", _whole(times.NANO))
+_declare("<duration>.getHours() -> int", _whole_units(3600 * times.NANO))
+_declare("<duration>.getMinutes() -> int", _whole_units(60 * times.NANO))
+_declare("<duration>.getSeconds() -> int", _whole_units(times.NANO))
 
 
 def _milliseconds(value: Duration) -> int:

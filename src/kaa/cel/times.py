@@ -9,8 +9,16 @@ from zoneinfo import ZoneInfo
 from .errors import EvaluationError
 
 __all__ = [
-    "Duration", "Timestamp", "part_of", "duration_text", "parse_duration", "parse_json_date_time",
-    "parse_json_duration", "parse_timestamp", "timestamp_text", "zone",
+    "Duration",
+    "Timestamp",
+    "duration_text",
+    "parse_duration",
+    "parse_json_date_time",
+    "parse_json_duration",
+    "parse_timestamp",
+    "part_of",
+    "timestamp_text",
+    "zone",
 ]  # fmt: skip
 
 NANO = 10**9
@@ -106,11 +114,11 @@ def _parse_duration(text: str, units: dict[str, int]) -> Duration:
         if match is None:
             raise bad
         whole, fraction, unit = match.groups()
+        if not whole and not fraction:
+            raise bad
         scale = units.get(unit)
         if scale is None:
             raise EvaluationError(f'time: unknown unit "{unit}" in duration "{text}"')
-        if not whole and not fraction:
-            raise bad
         total += int(whole or "0") * scale
         if fraction:
             total += int(fraction) * scale // 10 ** len(fraction)

@@ -360,7 +360,7 @@ def _to_duration(raw: Any) -> Any:
 def _to_bytes(raw: Any) -> Any:
     if type(raw) is not str:
         return raw
-    from base64 import b64decode  # noqa: PLC0415 - few programs read bytes
+    from base64 import b64decode
 
     try:
         return b64decode(raw, validate=True)
