@@ -112,7 +112,7 @@ def test_a_host_network_takes_the_ports_of_the_host() -> None:
         ),
         (
             {"restartPolicy": "Sometimes"},
-            ['spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"'],
+            ['spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"'],
         ),
         (
             {"volumes": [{"name": "v", "emptyDir": {}, "hostPath": {"path": "/a"}}]},

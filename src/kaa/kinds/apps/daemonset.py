@@ -59,7 +59,7 @@ def _validate(obj: Json) -> Iterator[Problem]:
         else:
             yield from _rolling(strategy["rollingUpdate"], path / "rollingUpdate")
     elif kind != "OnDelete":
-        yield not_supported(path, strategy, ("RollingUpdate", "OnDelete"))
+        yield not_supported(path, strategy, ("RollingUpdate", "OnDelete"), as_given=True)
     yield from checks.non_negative(spec, "revisionHistoryLimit", _SPEC)
 
 

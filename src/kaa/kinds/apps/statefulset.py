@@ -65,7 +65,9 @@ def _validate(obj: Json) -> Iterator[Problem]:
     for name in ("whenDeleted", "whenScaled"):
         policy = retention.get(name, "")
         if retention and policy not in ("Retain", "Delete"):
-            yield not_supported(_SPEC / "persistentVolumeClaimRetentionPolicy" / name, policy, ("Retain", "Delete"))
+            yield not_supported(
+                _SPEC / "persistentVolumeClaimRetentionPolicy" / name, policy, ("Retain", "Delete"), as_given=True
+            )
     yield from checks.non_negative(spec, "replicas", _SPEC)
     yield from checks.non_negative(spec, "minReadySeconds", _SPEC)
     if spec.get("ordinals"):

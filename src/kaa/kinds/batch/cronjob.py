@@ -134,7 +134,7 @@ def _validate(obj: Json) -> Iterator[Problem]:
     if template.get("selector") is not None:
         yield invalid(here / "selector", template["selector"], "`selector` will be auto-generated")
     if template.get("manualSelector"):
-        yield not_supported(here / "manualSelector", True, ("nil", "false"))
+        yield not_supported(here / "manualSelector", True, ("nil", "false"), as_given=True)
     yield from checks.non_negative(spec, "successfulJobsHistoryLimit", _SPEC)
     yield from checks.non_negative(spec, "failedJobsHistoryLimit", _SPEC)
 

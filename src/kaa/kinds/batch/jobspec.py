@@ -59,7 +59,7 @@ def validate_job_spec(spec: Json, path: Path) -> Iterator[Problem]:
             yield too_long(path / "managedBy", MANAGER_LENGTH_MAX)
     mode = get("completionMode")
     if mode is not None and mode not in ("NonIndexed", "Indexed"):
-        yield not_supported(path / "completionMode", mode, ("NonIndexed", "Indexed"))
+        yield not_supported(path / "completionMode", mode, ("NonIndexed", "Indexed"), as_given=True)
     if mode == "Indexed":
         yield from _indexed(spec, path)
     elif mode in (None, "NonIndexed"):
@@ -85,7 +85,7 @@ def validate_job_spec(spec: Json, path: Path) -> Iterator[Problem]:
     if policy in ("", "Always"):  # the default of pods is none of jobs: whoever wrote nothing must say
         yield required(here, 'valid values: "OnFailure", "Never"')
     elif policy not in ("OnFailure", "Never"):
-        yield not_supported(here, policy, ("OnFailure", "Never"))
+        yield not_supported(here, policy, ("OnFailure", "Never"), as_given=True)
     elif failure is not None and policy != "Never":
         yield invalid(here, policy, 'only "Never" is supported when podFailurePolicy is specified')
 

@@ -169,7 +169,7 @@ def validate_tolerations(tolerations: list[Json], path: Path) -> Iterator[Proble
         else:
             yield not_supported(path[at] / "operator", operator, TOLERATION_OPERATORS)
         if effect and effect not in TAINT_EFFECTS:
-            yield not_supported(path[at] / "effect", effect, TAINT_EFFECTS)
+            yield not_supported(path[at] / "effect", effect, TAINT_EFFECTS, as_given=True)
 
 
 def validate_spread(constraints: list[Json], path: Path) -> Iterator[Problem]:

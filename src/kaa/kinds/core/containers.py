@@ -175,7 +175,7 @@ def _common(container: Json, here: Path, pod: Around) -> Iterator[Problem]:
 
 
 def _needed(value: str | None, allowed: Iterable[str], path: Path) -> Problem:
-    return not_supported(path, value, allowed) if value else required(path)
+    return not_supported(path, value, allowed, as_given=isinstance(allowed, tuple)) if value else required(path)
 
 
 def _living(container: Json, here: Path, pod: Around) -> Iterator[Problem]:

@@ -59,7 +59,7 @@ def _taints(taints: Iterable[Json]) -> Iterator[Problem]:
         if not effect:
             yield required(here / "effect")
         elif effect not in TAINT_EFFECTS:
-            yield not_supported(here / "effect", effect, TAINT_EFFECTS)
+            yield not_supported(here / "effect", effect, TAINT_EFFECTS, as_given=True)
         if (key, effect) in seen:
             yield duplicate(here, taint, "taints must be unique by key and effect pair")
         seen.add((key, effect))

@@ -107,7 +107,7 @@ def validate_spec(spec: Json, path: Path, pod: str | None = None) -> Iterator[Pr
     for name, allowed in (("restartPolicy", RESTART_POLICIES), ("dnsPolicy", DNS_POLICIES)):
         value = get(name)
         if value not in allowed:
-            yield not_supported(path / name, value, allowed) if value else required(path / name)
+            yield not_supported(path / name, value, allowed, as_given=True) if value else required(path / name)
     if get("nodeSelector"):
         yield from labels(spec["nodeSelector"], path / "nodeSelector")
     if get("shareProcessNamespace") and get("hostPID"):
@@ -178,7 +178,7 @@ def _names_and_rest(spec: Json, path: Path) -> Iterator[Problem]:
     if preemption is not None and preemption not in ("PreemptLowerPriority", "Never"):
         allowed = ("PreemptLowerPriority", "Never")
         here = path / "preemptionPolicy"
-        yield not_supported(here, preemption, allowed) if preemption else required(here)
+        yield not_supported(here, preemption, allowed, as_given=True) if preemption else required(here)
     if get("overhead"):
         # An overhead is judged as a container's limits are, and told of as such.
         yield from validate_resources({"limits": spec["overhead"]}, path / "overhead")
