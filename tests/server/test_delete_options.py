@@ -225,9 +225,7 @@ async def test_a_collection_by_selectors_and_limit(api: Api) -> None:
 # --- namespaces
 
 
-@pytest.mark.conformance(
-    "[sig-api-machinery] Namespaces [Serial] should apply a finalizer to a Namespace [Conformance]"
-)
+@pytest.mark.conformance("Namespace, apply finalizer to a namespace")
 async def test_finalizers_of_a_namespace(api: Api) -> None:
     at = "/api/v1/namespaces/x"
     (await api.post("/api/v1/namespaces", obj("Namespace", "x"))).ok()

@@ -140,9 +140,7 @@ async def test_subresources_with_bodies_of_their_own(api: Api) -> None:
         assert refused.code == 400 and 'unknown field "nope"' in refused.message
 
 
-@pytest.mark.conformance(
-    "[sig-api-machinery] FieldValidation should detect unknown metadata fields of a typed object [Conformance]"
-)
+@pytest.mark.conformance("Server side field validation, typed unknown metadata")
 async def test_metadata_nobody_knows(api: Api) -> None:
     body = deployment("d")
     body["metadata"]["unknownMeta"] = "foo"

@@ -1,6 +1,7 @@
 """`scale`: the replica count of anything that has one, under one kind."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -91,6 +92,14 @@ async def _patch(call: Call) -> Answer:
     return await _set(call, merged, applied=True)
 
 
+def _check_uid(call: Call, asked: str, uid: str) -> None:
+    """Raise 409 where the Scale is another object's. The conflict names the subresource, as in the original."""
+    if asked != uid:
+        resource = replace(call.spec.resource, plural=f"{call.spec.resource.plural}/scale")
+        why = f"Precondition failed: UID in precondition: {asked}, UID in object meta: {uid}"
+        raise errors.conflict(resource, call.info.name, why)
+
+
 def _kind(call: Call) -> KindSpec:
     kind = call.parts.registry.by_kind("autoscaling/v1", "Scale")
     assert kind is not None
@@ -107,6 +116,7 @@ async def _set(call: Call, make: Callable[[Json], Json], *, applied: bool = Fals
         was["metadata"]["managedFields"] = scaling.to_scale(stored)
         new = make(orjson.loads(orjson.dumps(was)))
         check_identity(call, new, meta)
+        _check_uid(call, new["metadata"].get("uid") or meta["uid"], meta["uid"])
         replicas = (new.get("spec") or {}).get("replicas") or 0
         if replicas < 0:
             raise errors.invalid(_SCALE, call.info.name, [
