@@ -33,7 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     schemas = site / "kubernetes_validate" / "kubernetes-json-schema" / "v1.36.0-local"
     schemas.mkdir(parents=True)
     (site / "kubernetes_validate" / "__init__.py").write_text("")
-    (schemas / "_definitions.json").write_text(json.dumps({"definitions": TOLD}))
+    (schemas / "_definitions.json").write_text(json.dumps({"$defs": TOLD}))
     sys.path.insert(0, str(site))
     live = LiveServer(tmp_path_factory.mktemp("explain"))
     live.start()

@@ -186,7 +186,7 @@ def packaged(directory: Path, version: str, **definitions: dict) -> None:
     there = directory / "kubernetes-json-schema" / f"{version}-local"
     there.mkdir(parents=True)
     nodes = {name.replace("__", "."): node for name, node in definitions.items()}
-    (there / "_definitions.json").write_text(json.dumps({"definitions": nodes}))
+    (there / "_definitions.json").write_text(json.dumps({"$defs": nodes}))
 
 
 async def test_descriptions_come_from_the_package_that_has_them(world: World, tmp_path: Path) -> None:
@@ -210,6 +210,11 @@ async def test_without_descriptions_it_is_said_how_to_have_them(world: World, tm
     schemas = json.loads(answer.body)["components"]["schemas"]
     assert "pip install 'kaa[explain]'" in schemas["io.k8s.api.core.v1.Pod"]["description"]
     assert "description" not in schemas["io.k8s.api.core.v1.PodSpec"]
+    older = tmp_path / "older"
+    packaged(older, "v1.36.0")
+    there = older / "kubernetes-json-schema" / "v1.36.0-local" / "_definitions.json"
+    there.write_text(json.dumps({"definitions": {"a": {"description": "told", "properties": {}}}}))
+    assert Descriptions(older).of("a") == ("told", {})
     broken = tmp_path / "kubernetes-json-schema" / "v1.36.0-local"
     broken.mkdir(parents=True)
     (broken / "_definitions.json").write_text("{")

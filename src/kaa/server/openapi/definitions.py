@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 #: Scalars that have a name, by their format, and what they are in v2 and in v3.
-NAMED = {
+NAMED: dict[str, tuple[str, Json, Json]] = {
     "quantity": ("io.k8s.apimachinery.pkg.api.resource.Quantity", {"type": "string"},
                  {"oneOf": [{"type": "string"}, {"type": "number"}]}),
     "int-or-string": ("io.k8s.apimachinery.pkg.util.intstr.IntOrString", {"type": "string", "format": "int-or-string"},

@@ -34,6 +34,11 @@ class Descriptions:
         return self._known.get(definition, ("", {}))
 
     @property
+    def read(self) -> bool:
+        """Whether `of` answers at once."""
+        return self._known is not None
+
+    @property
     def installed(self) -> bool:
         """Whether there are any."""
         self.of("")
@@ -44,7 +49,9 @@ class Descriptions:
         if path is None:
             return {}
         try:
-            definitions: dict[str, Any] = orjson.loads(path.read_bytes())["definitions"]
+            document = orjson.loads(path.read_bytes())
+            # The first name is that of JSON Schema today, the second that of its older drafts.
+            definitions: dict[str, Any] = document.get("$defs") or document["definitions"]
             return {
                 name: (
                     node.get("description", ""),
@@ -68,7 +75,7 @@ class Descriptions:
         ours = ".".join(GIT_VERSION.split(".")[:2]) + "."
         paths = sorted((directory / "kubernetes-json-schema").glob("v*-local/_definitions.json"), key=_version)
         same = [path for path in paths if path.parent.name.startswith(ours)]
-        return (same or paths or [None])[-1]
+        return (same or paths)[-1] if paths else None
 
 
 def _version(path: Path) -> list[int]:

@@ -63,10 +63,10 @@ class OpenApi:
     def __init__(self, registry: Registry, descriptions: Descriptions | None = None) -> None:
         self._registry = registry
         self._descriptions = descriptions or Descriptions()
-        #: (group version, form) -> its part.
-        self._parts: dict[tuple[str, bool], _Part] = {}
-        #: Path -> the v3 document, with the part it was made of.
-        self._v3: dict[str, tuple[_Part, _Document]] = {}
+        #: Group version -> its part of the v2 document. (A v3 document is its part: nothing is kept beside it.)
+        self._parts: dict[str, _Part] = {}
+        #: Path -> the v3 document, with the kinds it was made of.
+        self._v3: dict[str, tuple[list[KindSpec], _Document]] = {}
         #: Documents about everything ("index", "v2", "v2 protobuf"), with the registry's generation.
         self._whole: dict[str, tuple[int, _Document]] = {}
 
@@ -97,7 +97,7 @@ class OpenApi:
         if not kinds:
             raise errors.not_found_path()
         kept = self._v3.get(path)
-        if kept is not None and kept[0].kinds == kinds:
+        if kept is not None and kept[0] == kinds:
             return _respond(request, kept[1], path)
         return self._made_and_respond(request, path, kinds)
 
@@ -106,15 +106,15 @@ class OpenApi:
 
     async def _document(self, path: str, kinds: list[KindSpec]) -> _Document:
         kept = self._v3.get(path)
-        if kept is not None and kept[0].kinds == kinds:
+        if kept is not None and kept[0] == kinds:
             return kept[1]
-        part = await self._part(path, kinds, v3=True)
+        part = await self._write(kinds, v3=True)
         head = {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": GIT_VERSION}}
         body = b'%b,"paths":%b,"components":{"schemas":%b}}' % (
             orjson.dumps(head)[:-1], await _joined(part.paths), await _joined(part.definitions),
         )  # fmt: skip
         document = _Document(body, _hash(body))
-        self._v3[path] = (part, document)
+        self._v3[path] = (kinds, document)
         return document
 
     # -- everything
@@ -136,10 +136,6 @@ class OpenApi:
     async def _make_index(self) -> _Document:
         paths = {}
         served = self._served()
-        for gone in self._v3.keys() - served.keys():
-            del self._v3[gone]
-        for gone_part in [key for key in self._parts if key[0] not in served]:
-            del self._parts[gone_part]
         for path, kinds in sorted(served.items()):
             document = await self._document(path, kinds)
             paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={document.tag}"}
@@ -150,7 +146,7 @@ class OpenApi:
         definitions: dict[str, bytes] = {}
         paths: dict[str, bytes] = {}
         for path, kinds in self._served().items():
-            part = await self._part(path, kinds, v3=False)
+            part = await self._part(path, kinds)
             definitions.update(part.definitions)
             paths.update(part.paths)
         head = {"swagger": "2.0", "info": {"title": "Kubernetes", "version": GIT_VERSION}}
@@ -163,7 +159,7 @@ class OpenApi:
         definitions: dict[str, bytes] = {}
         paths: dict[str, bytes] = {}
         for path, kinds in self._served().items():
-            part = await self._part(path, kinds, v3=False)
+            part = await self._part(path, kinds)
             if part.packed is None:
                 packed_definitions, packed_paths = {}, {}
                 for at, (name, raw) in enumerate(part.definitions.items()):
@@ -191,13 +187,21 @@ class OpenApi:
         for spec in self._registry.all():
             group, version = spec.resource.group, spec.resource.version
             found.setdefault(f"apis/{group}/{version}" if group else f"api/{version}", []).append(spec)
+        for kept in (self._parts, self._v3):
+            for gone in kept.keys() - found.keys():
+                del kept[gone]
         return found
 
-    async def _part(self, path: str, kinds: list[KindSpec], *, v3: bool) -> _Part:
-        kept = self._parts.get((path, v3))
-        if kept is not None and kept.kinds == kinds:
-            return kept
-        await asyncio.to_thread(self._descriptions.of, "")  # reading them takes longer than the loop may wait
+    async def _part(self, path: str, kinds: list[KindSpec]) -> _Part:
+        kept = self._parts.get(path)
+        if kept is None or kept.kinds != kinds:
+            kept = self._parts[path] = await self._write(kinds, v3=False)
+        return kept
+
+    async def _write(self, kinds: list[KindSpec], *, v3: bool) -> _Part:
+        """A group version's definitions and paths; others get the loop in between."""
+        if not self._descriptions.read:
+            await asyncio.to_thread(self._descriptions.of, "")  # takes longer than the loop may wait
         definitions = Definitions(self._descriptions, v3=v3)
         resource = kinds[0].resource
         root, item = root_path(resource.group, resource.version, definitions)
@@ -212,8 +216,7 @@ class OpenApi:
             if at % KINDS_STEP == KINDS_STEP - 1:
                 await asyncio.sleep(0)
         encoded = {name: orjson.dumps(each) for name, each in definitions.finish().items()}
-        part = self._parts[(path, v3)] = _Part(kinds, encoded, paths)
-        return part
+        return _Part(kinds, encoded, paths)
 
 
 def _respond(request: Request, document: _Document, path: str = "") -> Response:

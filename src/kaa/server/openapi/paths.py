@@ -169,12 +169,13 @@ def _parameter(name: str, place: str, type_: str, definitions: Definitions) -> J
 
 
 def _add_body(operation: Json, parameters: list[Json], verb: str, shown: Json, definitions: Definitions) -> None:
+    types: tuple[str, ...] = ("*/*",)
     if verb == "patch":
         schema, types = definitions.meta("Patch"), PATCH_TYPES
     elif verb in ("create", "update"):
-        schema, types = shown, ("*/*",)
+        schema = shown
     elif verb in ("delete", "deletecollection"):
-        schema, types = definitions.meta("DeleteOptions"), ("*/*",)
+        schema = definitions.meta("DeleteOptions")
     else:
         return
     required = verb not in ("delete", "deletecollection")
