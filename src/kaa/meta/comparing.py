@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from kaa.meta.fieldset import FieldSet
+from kaa.meta.fieldset import FieldSet, union
 from kaa.meta.schema import ANY, Schema
 from kaa.meta.typed import UntypedError, element_of
 from kaa.meta.wholes import all_of, always_there, born
@@ -29,6 +29,11 @@ class Difference:
     def same(self) -> bool:
         """Whether nothing differs."""
         return not (self.added or self.modified or self.removed)
+
+    @property
+    def touched(self) -> FieldSet:
+        """Every path that differs."""
+        return union(union(self.added, self.modified), self.removed)
 
     def put(self, element: str, inner: "Difference") -> None:
         """Take over what differs below an element."""

@@ -56,16 +56,20 @@ def is_member(node: FieldSet) -> bool:
 
 
 def union(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Every path of either."""
+    """Every path of either. In canonical order where both are."""
     if not left or left is right:
         return right
     if not right:
         return left
+    return _joined(left, right)
+
+
+def _joined(left: FieldSet, right: FieldSet) -> FieldSet:
     made = left.copy()
     for element, node in right.items():
         have = made.get(element)
         made[element] = node if have is None else _union(have, node)
-    return made
+    return made if len(made) == len(left) else dict(sorted(made.items()))
 
 
 def _union(left: FieldSet, right: FieldSet) -> FieldSet:
@@ -75,11 +79,7 @@ def _union(left: FieldSet, right: FieldSet) -> FieldSet:
         return right if not right or "." in right else {".": _LEAF, **right}
     if not right:
         return left if "." in left else {".": _LEAF, **left}
-    made = left.copy()
-    for element, node in right.items():
-        have = made.get(element)
-        made[element] = node if have is None else _union(have, node)
-    return made
+    return _joined(left, right)
 
 
 def difference(left: FieldSet, right: FieldSet) -> FieldSet:

@@ -94,6 +94,8 @@ class Entry:
     fields: FieldSet
     #: The wire form, where it is known and still right.
     wire: Json | None = None
+    #: The fields are in canonical order: they came from the store, and are what is left of that.
+    canonical: bool = False
 
     @property
     def id(self) -> tuple[str, str, str, str]:
@@ -117,6 +119,8 @@ class Entry:
             self.subresource,
             self.time if time is None else time,
             fields,
+            None,
+            self.canonical,
         )
 
     def to_wire(self) -> Json:
@@ -126,7 +130,7 @@ class Entry:
         if self.time:
             wire["time"] = self.time
         wire["fieldsType"] = "FieldsV1"
-        wire["fieldsV1"] = encode(self.fields)
+        wire["fieldsV1"] = self.fields if self.canonical else encode(self.fields)
         if self.subresource:
             wire["subresource"] = self.subresource
         return wire
@@ -162,6 +166,7 @@ def read_entries(wire: Iterable[Json], *, trusted: bool) -> Entries:
             each.get("time") or "",
             fields,
             each if trusted else None,
+            trusted,
         )
         entries[entry.id] = entry
     return entries
@@ -250,8 +255,7 @@ def take(entries: Entries, found: Changes, own: tuple[str, str, str, str] | None
         if theirs is None:
             del entries[key]
             continue
-        lost = union(union(theirs.added, theirs.modified), theirs.removed)
-        entries[key] = each.with_fields(difference(each.fields, lost))
+        entries[key] = each.with_fields(difference(each.fields, theirs.touched))
 
 
 def update_ownership(
@@ -318,13 +322,12 @@ def _entries_after(
     if old is not None and not schema.ref:
         reconcile(entries, schema, old)
     if not found.own.same:
-        taken = union(found.own.added, found.own.modified)
-        previous = entries.get(own.id)
+        taken = encode(union(found.own.added, found.own.modified))
         take(entries, found)
         if taken:
-            if previous is not None:
-                taken = union(entries[own.id].fields, taken)
-            entries[own.id] = own.with_fields(taken)
+            previous = entries.get(own.id)
+            own.canonical = previous is None or previous.canonical
+            entries[own.id] = own.with_fields(taken if previous is None else union(previous.fields, taken))
         drop_empty(entries)
         _fold_oldest(entries)
     return write_entries(entries)
@@ -343,7 +346,9 @@ def _given(wire: Any) -> Entries | None:
 def reconcile(entries: Entries, schema: Schema, live: Json) -> None:
     """Bring entries to a schema that may have changed since: what custom resources may, and built-in kinds do not."""
     for key, each in list(entries.items()):
-        entries[key] = each.with_fields(reconciled(each.fields, schema, live))
+        fields = reconciled(each.fields, schema, live)
+        if fields is not each.fields:
+            entries[key] = each.with_fields(encode(fields))
 
 
 def drop_empty(entries: Entries) -> None:

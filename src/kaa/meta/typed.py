@@ -65,9 +65,48 @@ def _one_value(schema: Schema) -> bool:
 
 def misfits(value: Json, schema: Schema) -> list[str]:
     """What of an object does not fit: each with its path, in the original's words. Nulls fit everywhere."""
+    if _fits(value, schema):
+        return []
     found: list[str] = []
     _fit(value, schema, [], found)
     return found[:MISFITS_MAX]
+
+
+def _fits(value: Any, schema: Schema) -> bool:
+    """Whether everything fits: what `_fit` would find nothing in, without keeping track of where it is."""
+    kind = schema.type
+    if type(value) is dict:
+        if kind != "object":
+            return not kind and not schema.format
+        known, values = schema.fields, schema.values
+        if not known and values is None:
+            return True
+        for name, each in value.items():
+            child = known.get(name) or values
+            if child is None:
+                if not schema.preserve_unknown:
+                    return False
+            elif not ((type(each) is str and child.type == "string") or each is None or _fits(each, child)):
+                return False
+        return True
+    if type(value) is list:
+        if kind != "array":
+            return not kind and not schema.format
+        items = schema.items or ANY
+        if schema.associative:
+            try:
+                if len({element_of(item, schema) for item in value}) != len(value):
+                    return False
+            except UntypedError:
+                return False
+        return all(each is None or _fits(each, items) for each in value)
+    if type(value) is str:
+        return kind == "string" or not kind
+    if kind == "integer" or kind == "number":
+        return type(value) is int or type(value) is float
+    if kind == "boolean":
+        return type(value) is bool
+    return kind not in ("object", "array") and (kind != "string" or schema.format not in ("", "byte"))
 
 
 def _fit(value: Any, schema: Schema, path: list[str], found: list[str]) -> None:

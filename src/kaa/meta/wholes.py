@@ -8,9 +8,10 @@ Sets come out in canonical order, so that they can be written as they are.
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
-from kaa.meta.fieldset import FieldSet, key_element
+from kaa.meta.fieldset import FieldSet
 from kaa.meta.schema import ANY, Schema
 from kaa.meta.typed import UntypedError, element_of
 
@@ -126,14 +127,17 @@ def _all_list(schema: Schema, *, dotted: bool) -> Walk:
             return _LEAF if dotted else None
         made: FieldSet = {}
         try:
+            if len(value) == 1:
+                item = value[0]
+                node = items(item) or _LEAF
+                return {".": _LEAF, element(item): node} if dotted else {element(item): node}
             for item in value:
                 at = element(item)
                 # Items that cannot be told apart are owned as one.
                 made[at] = _LEAF if at in made else items(item) or _LEAF
         except UntypedError:
             return _LEAF
-        if len(made) > 1:
-            made = {at: made[at] for at in sorted(made)}
+        made = {at: made[at] for at in sorted(made)}
         return {".": _LEAF, **made} if dotted else made
 
     return walk
@@ -141,31 +145,26 @@ def _all_list(schema: Schema, *, dotted: bool) -> Walk:
 
 def _elements(schema: Schema) -> Callable[[Any], str]:
     """`element_of` for one schema, remembering what it has seen."""
-    if schema.list_type == "set":
+    if schema.list_type == "set" or not schema.list_map_keys:
         return lambda item: element_of(item, schema)
-    described = schema.items.fields if schema.items is not None else {}
-    keys = tuple((name, described[name].default if name in described else None) for name in schema.list_map_keys)
-    seen: dict[tuple[Any, ...], str] = {}
-    simple = (str, int)
+    names = schema.list_map_keys
+    key_of = itemgetter(*names)
+    single = len(names) == 1
+    seen: dict[Any, str] = {}
 
     def element(item: Any) -> str:
-        if type(item) is not dict:
-            return element_of(item, schema)
-        identity = []
-        for name, default in keys:
-            value = item.get(name)
-            if value is None:
-                value = default
-            if type(value) not in simple:
-                return element_of(item, schema)
-            identity.append(value)
-        known = tuple(identity)
-        made = seen.get(known)
+        try:
+            known = key_of(item)
+            made = seen.get(known)
+        except (KeyError, TypeError):
+            return element_of(item, schema)  # a key is left to its default, or this is no item
         if made is None:
-            made = key_element(dict(zip(schema.list_map_keys, known, strict=True)))
-            if len(seen) >= ELEMENTS_MAX:
-                seen.clear()
-            seen[known] = made
+            made = element_of(item, schema)
+            values = (known,) if single else known
+            if all(type(each) is str or type(each) is int for each in values):
+                if len(seen) >= ELEMENTS_MAX:
+                    seen.clear()
+                seen[known] = made
         return made
 
     return element
