@@ -20,7 +20,9 @@ Headers = dict[str, str]
 SYN_STREAM, SYN_REPLY, RST_STREAM, SETTINGS, PING, GOAWAY, HEADERS, WINDOW_UPDATE = 1, 2, 3, 4, 6, 7, 8, 9
 FLAG_FIN = 0x01
 FRAME_BYTES_MAX = 4 * 1024 * 1024
+HEADER_BYTES_MAX = 256 * 1024
 STREAM_BYTES_MAX = 1024 * 1024
+ANSWER_BYTES_MAX = 1024 * 1024  # of ours that the peer has not read; beyond it we read nothing more of its own
 _VERSION = 3
 _ID = 0x7FFFFFFF
 
@@ -76,7 +78,9 @@ class _Packer:
 
     def unpack(self, data: bytes) -> Headers:
         try:
-            block = self._in.decompress(data, FRAME_BYTES_MAX)
+            block = self._in.decompress(data, HEADER_BYTES_MAX)
+            if self._in.unconsumed_tail:
+                raise ValueError(f"it is over {HEADER_BYTES_MAX} bytes")
             at = 4
             found = {}
             for _ in range(int.from_bytes(block[:4], "big")):
@@ -85,8 +89,8 @@ class _Packer:
                     size = int.from_bytes(block[at : at + 4], "big")
                     words.append(block[at + 4 : at + 4 + size].decode("utf-8", "replace"))
                     at += 4 + size
-                if at > len(block):
-                    raise ValueError("a header block ends too early")
+                    if at > len(block):
+                        raise ValueError("a header block ends too early")
                 found[words[0]] = words[1]
         except (zlib.error, ValueError) as error:
             raise Disconnected(f"a SPDY header block can't be read: {error}") from error
@@ -244,6 +248,8 @@ class SpdySession:
             while True:
                 self._handle(await self._frame())
                 await self._room(self.streams.values())
+                if self.connection.buffered > ANSWER_BYTES_MAX:
+                    await self.connection.drain()
         except Disconnected:
             pass
         finally:
