@@ -136,6 +136,26 @@ SAMPLES: list[tuple[str, str, str, bool, Json]] = [
         "type": "Limited", "limited": {"nominalConcurrencyShares": 0, "limitResponse": {"type": "Reject"}}}}),
     ("flowcontrol.apiserver.k8s.io/v1", "flowschemas", "FlowSchema", False, {"spec": {
         "priorityLevelConfiguration": {"name": "exempt"}, "matchingPrecedence": 1000}}),
+    ("v1", "events", "Event", True, {
+        "involvedObject": {"kind": "Pod", "namespace": "default", "name": "p"}, "reason": "r", "message": "m",
+        "type": "Normal", "count": 2, "firstTimestamp": "2026-01-02T03:04:05Z", "source": {"component": "c"}}),
+    (NET, "servicecidrs", "ServiceCIDR", False, {"spec": {"cidrs": ["10.111.0.0/16"]}}),
+    (NET, "ipaddresses", "IPAddress", False, {"spec": {"parentRef": {
+        "resource": "services", "namespace": "default", "name": "s"}}}),
+    ("apiregistration.k8s.io/v1", "apiservices", "APIService", False, {"spec": {
+        "version": "v1", "groupPriorityMinimum": 1000, "versionPriority": 10, "insecureSkipTLSVerify": True,
+        "service": {"namespace": "default", "name": "s", "port": 443}}}),
+    (ADMISSION, "mutatingadmissionpolicies", "MutatingAdmissionPolicy", False, {"spec": {
+        "matchConstraints": MATCH, "failurePolicy": "Fail", "reinvocationPolicy": "Never", "mutations": [
+            {"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}]}}),
+    (ADMISSION, "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", False, {"spec": {
+        "policyName": "p"}}),
+    (RESOURCE, "resourceclaimtemplates", "ResourceClaimTemplate", True, {"spec": {"spec": {"devices": {"requests": [{
+        "name": "r", "exactly": {"deviceClassName": "d", "adminAccess": False}}]}}}}),
+    (RESOURCE, "resourceslices", "ResourceSlice", False, {"spec": {
+        "driver": "d.example.com", "nodeName": "n", "pool": {"name": "n", "generation": 0, "resourceSliceCount": 1},
+        "devices": [{"name": "g", "attributes": {"a": {"bool": False}, "b": {"int": 0}, "c": {"string": "s"}},
+                     "capacity": {"memory": {"value": "1Gi"}}}]}}),
     ("events.k8s.io/v1", "events", "Event", True, {
         "eventTime": "2026-01-02T03:04:05.000006Z", "action": "a", "reason": "r", "type": "Normal",
         "reportingController": "c.example.com/c", "reportingInstance": "i", "note": "n",
@@ -157,4 +177,9 @@ def sample(api_version: str, kind: str, name: str, content: Json) -> Json:
         plural = name.replace("-", "") + "s"
         made["spec"] = {**made["spec"], "names": {"plural": plural, "kind": plural.capitalize()}}
         metadata["name"] = f"{plural}.example.com"
+    elif kind == "IPAddress":
+        metadata["name"] = f"10.99.0.{len(name)}"
+    elif kind == "APIService":
+        made["spec"] = {**made["spec"], "group": f"{name}.example.com"}
+        metadata["name"] = f"v1.{name}.example.com"
     return made

@@ -47,6 +47,8 @@ def shared(made: Json) -> Json:
         (out.get("status") or {}).pop(name, None)
     if out["kind"] == "Job":  # its selector is its uid
         del out["spec"]["selector"], out["spec"]["template"]["metadata"]
+    if out["kind"] == "APIService":  # its name says its group
+        del out["spec"]["group"]
     labels = out["metadata"].get("labels", {})
     labels.pop("kubernetes.io/metadata.name", None)
     return out
