@@ -428,7 +428,7 @@ def _same(found: Any, expected: Any) -> bool:
         return {k: found[k] for k in found} == expected
     if isinstance(expected, list):
         return len(found) == len(expected) and all(_same(a, b) for a, b in zip(found, expected, strict=True))
-    return type(expected) is bool and found is expected or (type(expected) is not bool and found == expected)
+    return (type(expected) is bool and found is expected) or (type(expected) is not bool and found == expected)
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def _last_index_of(frame: Frame, items: Any, wanted: Any) -> int:
 
 
 def _sum_ints(items: Any) -> int:
-    total = sum(items)
+    total: int = sum(items)
     if not -(2**63) <= total < 2**63:
         raise EvaluationError("integer overflow")
     return total

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 __all__ = ["BudgetExceeded", "CompileError", "EvaluationError", "Issue", "no_such_key", "no_such_overload"]
 
+#: How much of a long line is shown on either side of an issue.
+_SHOWN = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
@@ -21,10 +24,14 @@ class Issue:
         end = source.find("\n", start)
         line = source[start:] if end < 0 else source[start:end]
         number = source.count("\n", 0, start) + 1
-        column = self.position - start
+        column = shown_column = self.position - start
+        if len(line) > 2 * _SHOWN:
+            # Of a very long line, what is around the issue.
+            first = max(0, column - _SHOWN)
+            line, shown_column = line[first : first + 2 * _SHOWN], column - first
         # Wide characters get a wide dot, so that the caret stays under its column.
-        dots = "".join("." if ord(c) < 0x80 else "．" for c in line[:column]).ljust(column, ".")
-        caret = "^" if column >= len(line) or ord(line[column]) < 0x80 else "＾"
+        dots = "".join("." if ord(c) < 0x80 else "．" for c in line[:shown_column]).ljust(shown_column, ".")
+        caret = "^" if shown_column >= len(line) or ord(line[shown_column]) < 0x80 else "＾"
         shown = line.replace("\t", " ")
         return f"ERROR: <input>:{number}:{column + 1}: {self.message}\n | {shown}\n | {dots}{caret}"
 

@@ -6,27 +6,27 @@ Going on costs 2 (`all`), 3 (`exists`) or nothing; a step costs 1 for the accumu
 
 from typing import Any
 
-from .compiler import Run, bounded, compile_node, iterable
 from .cost import CREATE_LIST
 from .errors import BudgetExceeded, EvaluationError, no_such_overload
+from .running import Build, Run, iterable
 from .syntax import Fold
-from .values import Frame, is_list
+from .values import Frame, is_list, work
 
 __all__ = ["compile_fold"]
 
 
-def compile_fold(node: Fold) -> Run:
+def compile_fold(node: Fold, build: Build) -> Run:
     """The closure of a macro."""
-    over = compile_node(node.range)
+    over = build(node.range)
     slots = tuple(variable.slot for variable in node.variables)
-    body = compile_node(node.body)
+    body = build(node.body)
     if node.macro in ("all", "exists"):
         return _quantifier(over, slots, body, decides=node.macro == "exists")
     if node.macro == "exists_one":
         return _exists_one(over, slots, body)
     condition = None
     if node.condition is not None:
-        condition = body if node.condition is node.body else compile_node(node.condition)
+        condition = body if node.condition is node.body else build(node.condition)
     if node.macro == "filter":
         return _collect(over, slots, condition, None)
     if node.macro == "map":
@@ -67,7 +67,7 @@ def _quantifier(over: Run, slots: tuple[int, ...], body: Run, *, decides: bool) 
                 if value is decides:
                     # It asks once more, unless this was the last element.
                     frame[0] += going_on + 1 if left else 1
-                    return decides
+                    return bool(decides)
                 if type(value) is not bool:
                     raise no_such_overload()
             except EvaluationError as error:
@@ -117,7 +117,7 @@ def _collect(over: Run, slots: tuple[int, ...], condition: Run | None, body: Run
         items = over(frame)
         made: list[Any] = []
         iterable(items)
-        bounded(frame, len(items))
+        work(frame, len(items))
         for item in _pairs(items) if two else iterable(items):
             if frame[0] > frame[1]:
                 raise BudgetExceeded
@@ -147,7 +147,7 @@ def _collect_map(over: Run, slots: tuple[int, ...], condition: Run | None, body:
         items = over(frame)
         made: dict[Any, Any] = {}
         iterable(items)
-        bounded(frame, len(items))
+        work(frame, len(items))
         for key, value in _pairs(items):
             if frame[0] > frame[1]:
                 raise BudgetExceeded

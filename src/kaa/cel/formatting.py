@@ -6,7 +6,7 @@ from typing import Any
 
 from .errors import EvaluationError
 from .times import Duration, Timestamp, duration_text, timestamp_text
-from .values import Frame, TypeValue, UInt, is_list, is_map, type_name, work
+from .values import STEP, Frame, TypeValue, UInt, is_list, is_map, type_name, work
 
 __all__ = ["format_text", "quote"]
 
@@ -32,7 +32,7 @@ def _number(value: float) -> str:
 
 def _shown(frame: Frame, value: Any, *, nested: bool) -> str:
     """A value as %s shows it; nested in a list or map, times as calls of their constructors, and texts quoted."""
-    work(frame, 1)
+    work(frame, STEP)
     kind = type(value)
     if kind is str:
         work(frame, len(value))
@@ -62,8 +62,8 @@ def _shown(frame: Frame, value: Any, *, nested: bool) -> str:
         entries = sorted((_shown(frame, key, nested=True), _shown(frame, value[key], nested=True)) for key in value)
         return "{" + ", ".join(f"{key}:{item}" for key, item in entries) + "}"
     raise EvaluationError(
-        f"error during formatting: string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, "
-        f"types, durations, and timestamps, was given {type_name(value)}"
+        "error during formatting: string clause can only be used on strings, bools, bytes, ints, doubles, maps, "
+        f"lists, types, durations, and timestamps, was given {type_name(value)}"
     )
 
 
@@ -84,7 +84,8 @@ def _based(value: Any, clause: str) -> str:
         return "1" if value else "0"
     if clause in "xX" and kind in (str, bytes):
         data = value.encode() if kind is str else value
-        return data.hex().upper() if clause == "X" else data.hex()
+        text = str(data.hex())
+        return text.upper() if clause == "X" else text
     if kind in (int, UInt):
         return format(int(value), clause)
     allowed = {"b": "integers and bools", "o": "integers", "x": "integers, byte buffers, and strings"}[clause.lower()]

@@ -197,7 +197,7 @@ class _Parser:
             if self.token.kind == "(":
                 return self.call(name.text, None, self.token.position)
             return Ident(token.position, name=name.text)
-        self.unexpected(_STARTS)
+        return self.unexpected(_STARTS)
 
     def need_name(self, *, selecting: bool = False) -> Token:
         token = self.token

@@ -22,7 +22,8 @@ PER_CALL_LIMIT = 1_000_000
 BUDGET = 10_000_000
 #: Of the match conditions of one webhook or policy.
 MATCH_CONDITIONS_BUDGET = 2_500_000
-#: What values an evaluation may make, compare and join beside what its cost says; the original has no such account.
+#: What an evaluation may make, compare and show, beside what its cost says, in characters (an element counts as
+#: `values.STEP`). The original has no such account: there, `[a, a]` bound and doubled sixty times never ends.
 _WORK_MAX = 8_000_000
 
 #: The functions of the API server's expressions.
@@ -155,7 +156,7 @@ class Environment:
 
 
 def to_json(value: Any) -> Any:
-    """A result as JSON holds it: views resolved, objects and lists new. Raises EvaluationError for what JSON has not."""
+    """A result as JSON holds it, without views. Raises EvaluationError for what JSON has not."""
     if value is None or isinstance(value, str | bool | int | float):
         return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if is_list(value):

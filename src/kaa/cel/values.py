@@ -15,13 +15,15 @@ from .times import Duration, Timestamp, parse_json_date_time, parse_json_duratio
 from .types import Type
 
 __all__ = [
-    "ELEMENTS_MAX", "NONE", "Concat", "Frame", "ListLike", "ListView", "MapView", "ObjectValue", "ObjectView",
+    "ELEMENTS_MAX", "NONE", "STEP", "Concat", "Frame", "ListLike", "ListView", "MapView", "ObjectValue", "ObjectView",
     "Optional", "TypeValue", "UInt", "converter", "equal", "is_list", "is_map", "select", "size_of", "type_name",
 ]  # fmt: skip
 
 #: The accounts of one evaluation: [cost so far, most cost, work left, then the variables].
 Frame = list[Any]
 
+#: What looking at one element counts as work; copying one character counts one.
+STEP = 8
 #: The most elements or characters a single value made by an expression can have.
 ELEMENTS_MAX = 4_000_000
 
@@ -303,7 +305,7 @@ def _equal_lists(left: Any, right: Any, frame: Frame) -> bool:
     size = len(left)
     if size != len(right):
         return False
-    work(frame, size + 1)
+    work(frame, STEP * (size + 1))
     if isinstance(left, ListView) and left.list_type in ("set", "map"):
         if left.list_type == "set":
             known = {left.identity(item) for item in left}
@@ -320,7 +322,7 @@ def _equal_lists(left: Any, right: Any, frame: Frame) -> bool:
 def _equal_maps(left: Any, right: Any, frame: Frame) -> bool:
     if len(left) != len(right):
         return False
-    work(frame, len(left) + 1)
+    work(frame, STEP * (len(left) + 1))
     for key in left:
         if key not in right:
             return False
@@ -382,6 +384,14 @@ def _to_object(kind: Type, raw: Any) -> Any:
     return ObjectView(raw, kind) if isinstance(raw, dict) and not isinstance(raw, ObjectValue) else raw
 
 
+def _to_optional(kind: Type, raw: Any) -> Any:
+    # A variable that may be absent (a rule's `oldSelf`) is bound to None where it is.
+    if raw is None or isinstance(raw, Optional):
+        return NONE if raw is None else raw
+    below = converter(kind.params[0])
+    return Optional(True, raw if below is None else below(raw))
+
+
 def converter(kind: Type) -> Callable[[Any], Any] | None:
     """What makes a value of what JSON holds; None where nothing need be done. Values pass through unchanged."""
     if kind.ready:
@@ -401,6 +411,8 @@ def converter(kind: Type) -> Callable[[Any], Any] | None:
             kind.convert = partial(_to_list, kind)
             if converter(kind.params[0]) is None and kind.list_type not in ("set", "map"):
                 kind.convert = None
+        case "opaque" if kind.name == "optional_type":
+            kind.convert = partial(_to_optional, kind)
         case "map":
             below = converter(kind.params[1])
             kind.convert = None if below is None else partial(_to_map, below)
