@@ -93,8 +93,8 @@ def cells(obj: Json, now: float) -> list[Any]:
     about = obj.get("involvedObject") or obj.get("regarding") or {}
     series = obj.get("series") or {}
     first = obj.get("firstTimestamp") or obj.get("deprecatedFirstTimestamp") or obj.get("eventTime")
-    last = obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp") or series.get("lastObservedTime") or first
-    count = series.get("count") or obj.get("count") or obj.get("deprecatedCount") or 1
+    last = series.get("lastObservedTime") or obj.get("lastTimestamp") or obj.get("deprecatedLastTimestamp") or first
+    count = series.get("count", 0) if series else obj.get("count") or obj.get("deprecatedCount") or 1
     source = obj.get("source") or obj.get("deprecatedSource") or {}
     component = _source(obj)
     host = source.get("host") or obj.get("reportingInstance") or ""

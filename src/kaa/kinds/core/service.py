@@ -112,8 +112,8 @@ def _external(spec: Json, status: Json) -> str:
     given = list(spec.get("externalIPs") or ())
     if kind == "LoadBalancer":
         ingress = (status.get("loadBalancer") or {}).get("ingress") or ()
-        found = [each.get("ip") or each.get("hostname") or "" for each in ingress] + given
-        return ",".join(each for each in found if each) or "<pending>"
+        found = sorted({each.get("ip") or each.get("hostname") or "" for each in ingress} - {""})
+        return ",".join(found + given) or "<pending>"
     return ",".join(given) or "<none>"
 
 
