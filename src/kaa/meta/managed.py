@@ -183,7 +183,7 @@ class _Applying:
         live, own, previous = self.live, self.own, self.previous
         others = {key: each for key, each in self.entries.items() if key != own.id}
         new = merge(self.base, self.applied, self.schema)
-        if previous is not None and difference(previous.fields, own.fields):
+        if previous is not None and previous.fields != own.fields and difference(previous.fields, own.fields):
             new = self.pruned(new, previous, [own, *others.values()])
         found = Changes(self.base, new, self.schema, self.reset, own.api_version, self.views)
         if not self.force:

@@ -4,7 +4,7 @@ from typing import Any
 
 from kaa.meta.fieldset import FieldSet, is_member
 from kaa.meta.schema import ANY, Schema
-from kaa.meta.typed import UntypedError, collection_fields, element_of
+from kaa.meta.typed import UntypedError, collection_fields, element_of, elements_of
 
 __all__ = ["merge", "reconciled", "remove", "with_named_fields"]
 
@@ -37,8 +37,9 @@ def _merge_value(have: Any, want: Any, schema: Schema) -> Any:
 
 def _merge_lists(have: list[Any], want: list[Any], schema: Schema) -> list[Any]:
     try:
-        left = [(element_of(each, schema), each) for each in have]
-        right = [(element_of(each, schema), each) for each in want]
+        element_at = elements_of(schema)
+        left = [(element_at(each), each) for each in have]
+        right = [(element_at(each), each) for each in want]
     except UntypedError:
         return want
     in_left, in_right = dict(reversed(left)), dict(right)

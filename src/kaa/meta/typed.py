@@ -5,19 +5,23 @@ atomic unless it is a set or a map of its items by key. Where the Schema is sile
 atomic. Nothing given is ever changed.
 """
 
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from kaa.meta.fieldset import FieldSet, key_element, path_text, value_element
 from kaa.meta.gotext import go_kind, go_literal, go_text
 from kaa.meta.schema import ANY, Schema
 
-__all__ = ["UntypedError", "collection_fields", "element_of", "fields_of", "misfits"]
+__all__ = ["UntypedError", "collection_fields", "element_of", "elements_of", "fields_of", "misfits"]
 
 Json = dict[str, Any]
 
 _LEAF: FieldSet = {}
 #: More than these are not told.
 MISFITS_MAX = 100
+#: Different list items remembered per schema; beyond it all are forgotten.
+ELEMENTS_MAX = 2048
 
 
 class UntypedError(ValueError):
@@ -26,6 +30,44 @@ class UntypedError(ValueError):
 
 def element_of(item: Any, schema: Schema) -> str:
     """The path element of a list's item. Raises UntypedError where the item has no identity."""
+    return elements_of(schema)(item)
+
+
+def elements_of(schema: Schema) -> Callable[[Any], str]:
+    """`element_of` for one list's schema, remembering what it has seen."""
+    found: Callable[[Any], str] | None = schema.compiled.get("element")
+    if found is None:
+        found = schema.compiled["element"] = _remembering(schema)
+    return found
+
+
+def _remembering(schema: Schema) -> Callable[[Any], str]:
+    if schema.list_type == "set" or not schema.list_map_keys:
+        return lambda item: _element_of(item, schema)
+    names = schema.list_map_keys
+    key_of = itemgetter(*names)
+    single = len(names) == 1
+    seen: dict[Any, str] = {}
+
+    def element(item: Any) -> str:
+        try:
+            known = key_of(item)
+            made = seen.get(known)
+        except (KeyError, TypeError):
+            return _element_of(item, schema)  # a key is left to its default, or this is no item
+        if made is None:
+            made = _element_of(item, schema)
+            values = (known,) if single else known
+            if all(type(each) is str or type(each) is int for each in values):
+                if len(seen) >= ELEMENTS_MAX:
+                    seen.clear()
+                seen[known] = made
+        return made
+
+    return element
+
+
+def _element_of(item: Any, schema: Schema) -> str:
     if schema.list_type == "set":
         if item is None:
             raise UntypedError("associative list without keys has an element that's an explicit null")

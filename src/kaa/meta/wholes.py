@@ -8,12 +8,11 @@ Sets come out in canonical order, so that they can be written as they are.
 """
 
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any
 
 from kaa.meta.fieldset import FieldSet
 from kaa.meta.schema import ANY, Schema
-from kaa.meta.typed import UntypedError, element_of
+from kaa.meta.typed import UntypedError, elements_of
 
 __all__ = ["all_of", "always_there", "born"]
 
@@ -27,8 +26,6 @@ Plan = tuple[FieldSet, tuple[tuple[str, str, Walk], ...]]
 _LEAF: FieldSet = {}
 #: Different sets of names kept per schema; beyond it all are forgotten.
 PLANS_MAX = 512
-#: Different list items kept per schema, likewise.
-ELEMENTS_MAX = 2048
 
 
 def always_there(value: Any, schema: Schema, owner: Schema, name: str) -> bool:
@@ -117,7 +114,7 @@ def _keep(plans: dict[Names, Plan], names: Names, plan: Plan) -> Plan:
 
 
 def _all_list(schema: Schema, *, dotted: bool) -> Walk:
-    element = _elements(schema)
+    element = elements_of(schema)
     items = _all_walk(schema.items or ANY)
 
     def walk(value: Any) -> FieldSet | None:
@@ -141,33 +138,6 @@ def _all_list(schema: Schema, *, dotted: bool) -> Walk:
         return {".": _LEAF, **made} if dotted else made
 
     return walk
-
-
-def _elements(schema: Schema) -> Callable[[Any], str]:
-    """`element_of` for one schema, remembering what it has seen."""
-    if schema.list_type == "set" or not schema.list_map_keys:
-        return lambda item: element_of(item, schema)
-    names = schema.list_map_keys
-    key_of = itemgetter(*names)
-    single = len(names) == 1
-    seen: dict[Any, str] = {}
-
-    def element(item: Any) -> str:
-        try:
-            known = key_of(item)
-            made = seen.get(known)
-        except (KeyError, TypeError):
-            return element_of(item, schema)  # a key is left to its default, or this is no item
-        if made is None:
-            made = element_of(item, schema)
-            values = (known,) if single else known
-            if all(type(each) is str or type(each) is int for each in values):
-                if len(seen) >= ELEMENTS_MAX:
-                    seen.clear()
-                seen[known] = made
-        return made
-
-    return element
 
 
 def _born_struct(schema: Schema, skipped: frozenset[str]) -> Walk:
