@@ -497,6 +497,33 @@ async def test_a_slow_client_slows_the_node_down(world: World, behind: Behind) -
         writer.transport.abort()
 
 
+async def test_a_watcher_that_does_not_read_is_cut_off_and_others_are_not(world: World) -> None:
+    await allow_everybody(world.admin)
+    api = world.admin
+    path = "/api/v1/namespaces/default/configmaps"
+    async with await serve(world.server.app) as server:
+        _, stuck = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
+        stuck.transport.pause_reading()
+        stuck.write(f"GET {path}?watch=1 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        watching = await api.watch(path)
+        while not server.connections:
+            await asyncio.sleep(0.01)
+        seen = 0
+        for number in range(40):
+            (await api.post(path, obj("ConfigMap", f"c{number}", data={"x": "y" * 900_000}))).ok()
+            while (await watching.next())["object"]["metadata"]["name"] != f"c{number}":
+                pass
+            seen += 1
+            if not server.connections:
+                break
+        async with asyncio.timeout(5):
+            while server.connections:
+                await asyncio.sleep(0.01)
+        assert 16 <= seen < 40  # cut at 16 MB beyond what the kernel took
+        await watching.__aexit__()
+        stuck.transport.abort()
+
+
 async def test_streams_end_when_the_server_stops(world: World, behind: Behind) -> None:
     async def waiting(writer):
         writer.write(b"begun\n")

@@ -3,6 +3,7 @@
 A line is `<RFC 3339 time> <stdout|stderr> <F|P> <text>`; P is a piece of a line that goes on in the next one.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ __all__ = ["LogOptions", "last_lines", "parse_line", "read_logs", "tail_offset"]
 BLOCK_BYTES = 64 * 1024
 POLL_SECONDS = 0.1
 LINE_BYTES_MAX = 1024 * 1024
+_LINES_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,14 @@ async def read_logs(path: Path, options: LogOptions, clock: Clock, running: Call
     file = _open(path)
     try:
         if options.tail_lines is not None:
-            file.seek(tail_offset(file, options.tail_lines))
+            # Looking back over many lines may take long; reads of the file come only after it.
+            near = options.tail_lines <= _LINES_AT_ONCE
+            at = (
+                tail_offset(file, options.tail_lines)
+                if near
+                else await asyncio.to_thread(tail_offset, file, options.tail_lines)
+            )
+            file.seek(at)
         rest = b""
         while not renderer.full:
             # Asked before reading: what was written until the container ended is then read below.
