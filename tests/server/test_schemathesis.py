@@ -116,6 +116,8 @@ def test_the_server_keeps_what_its_documents_promise(loop: Loop, group: str, exa
         limits = settings(max_examples=examples, deadline=None, database=None, derandomize=True,
                           suppress_health_check=list(HealthCheck), phases=[Phase.generate])  # fmt: skip
         operation = found.ok()
+        if operation.definition.raw.get("x-kubernetes-action") == "connect":
+            continue  # leads to nodes, and there are none
         limits(given(case=operation.as_strategy())(partial_of(one, operation)))()
     # It went through to answers and to refusals, not only to the first check.
     assert sum(count for code, count in codes.items() if code < 300) >= 1, codes

@@ -125,7 +125,8 @@ class Definitions:
     def _queue(self, schema: Schema) -> None:
         if schema.ref not in self._done:
             self._done[schema.ref] = {}
-            self._pending.append(schema)
+            # The definition's own node: a field's node of the same type also says how that field merges.
+            self._pending.append(tables.schema(schema.ref))
 
     def _named(self, schema: Schema) -> Json:
         own, fields = self._descriptions.of(schema.ref)

@@ -42,8 +42,21 @@ QUERY = {
     "deletecollection": {**{name: kind for name, kind in LIST.items() if name not in ("allowWatchBookmarks", "watch")},
                          **DELETE},
 }  # fmt: skip
-#: Subresources that speak streams or text rather than objects; their verbs keep their methods' names.
-STREAMS = frozenset({"attach", "exec", "log", "portforward", "proxy"})
+_CHANNELS = {"container": "string", "stderr": "boolean", "stdin": "boolean", "stdout": "boolean", "tty": "boolean"}
+#: Subresources that speak streams or text rather than objects, with what is asked of them.
+STREAMS = {
+    "attach": _CHANNELS,
+    "exec": {**_CHANNELS, "command": "string"},
+    "log": {
+        "container": "string", "follow": "boolean", "insecureSkipTLSVerifyBackend": "boolean", "limitBytes": "integer",
+        "previous": "boolean", "sinceSeconds": "integer", "stream": "string", "tailLines": "integer",
+        "timestamps": "boolean",
+    },
+    "portforward": {"ports": "integer"},
+    "proxy": {"path": "string"},
+}  # fmt: skip
+#: A connection's verb is its method's.
+CONNECTS = {"create": "post", "delete": "delete", "get": "get", "patch": "patch", "update": "put"}
 CODES = {"create": ("200", "201", "202"), "update": ("200", "201"), "patch": ("200", "201"), "delete": ("200", "202")}
 
 
@@ -63,16 +76,51 @@ def paths_of(spec: KindSpec, definitions: Definitions) -> Iterator[tuple[str, Js
         items[everywhere] = {"get": _operation(spec, "list", definitions, everywhere=True)}
     for name, sub in spec.subresources.items():
         if name in STREAMS:
-            continue  # described in prose in the original too: what flows there is no object
+            items[f"{single}/{name}"] = _streams(spec, sub, definitions)
+            if name == "proxy":
+                items[f"{single}/{name}/{{path}}"] = _streams(spec, sub, definitions, path=True)
+            continue
         for verb in sorted(sub.verbs):
             method = VERBS[verb][0]
             items.setdefault(f"{single}/{name}", {})[method] = _operation(spec, verb, definitions, sub=sub)
     for path, item in items.items():
-        shared = [
-            _parameter(name, "path", "string", definitions) for name in ("name", "namespace") if f"{{{name}}}" in path
-        ]
-        item["parameters"] = [*shared, _parameter("pretty", "query", "string", definitions)]
+        names = [name for name in ("name", "namespace", "path") if f"{{{name}}}" in path]
+        item["parameters"] = [_parameter(name, "path", "string", definitions) for name in names]
+        if not (STREAMS.keys() - {"log"}) & set(path.split("/")):
+            item["parameters"].append(_parameter("pretty", "query", "string", definitions))
         yield path, item
+
+
+def _streams(spec: KindSpec, sub: SubresourceSpec, definitions: Definitions, *, path: bool = False) -> Json:
+    """The operations of a subresource that connects or tells, each by its method."""
+    resource = spec.resource
+    log = sub.name == "log"
+    media = ("text/plain", JSON) if log else ("*/*",)
+    item: Json = {}
+    for method in sorted(CONNECTS[verb] for verb in sub.verbs):
+        asked = [(name, type_) for name, type_ in sorted(STREAMS[sub.name].items()) if not path or name != "path"]
+        answer: Json = {"description": "OK"}
+        if definitions.v3:
+            answer["content"] = {each: {"schema": {"type": "string"}} for each in media}
+        else:
+            answer["schema"] = {"type": "string"}
+        scope = "Namespaced" if spec.namespaced else ""
+        verb = "read" if log else "connect"
+        told = "" if log else method.capitalize()
+        tail = sub.name.capitalize() + ("WithPath" if path else "")
+        item[method] = {
+            "description": f"{verb} {sub.name} of the specified {resource.kind}",
+            "operationId": f"{verb}{_group_words(resource.group)}{resource.version.capitalize()}{told}{scope}"
+                           f"{resource.kind}{tail}",
+            "tags": [tag_of(resource.group, resource.version)],
+            "x-kubernetes-action": "get" if log else "connect",
+            "x-kubernetes-group-version-kind": dict(zip(("group", "version", "kind"), sub.kind, strict=True)),
+            "parameters": [_parameter(name, "query", type_, definitions) for name, type_ in asked],
+            "responses": {"200": answer, "401": {"description": "Unauthorized"}},
+        }  # fmt: skip
+        if not definitions.v3:
+            item[method]["produces"] = list(media)
+    return item
 
 
 def root_path(group: str, version: str, definitions: Definitions) -> tuple[str, Json]:
