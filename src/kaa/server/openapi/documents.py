@@ -29,7 +29,7 @@ __all__ = ["OpenApi"]
 Json = dict[str, Any]
 #: What of a document is written at once, before others get the loop.
 KINDS_STEP = 2
-ENTRIES_STEP = 64
+ENTRIES_STEP = 16
 
 JSON = "application/json"
 V2_JSON = "application/com.github.proto-openapi.spec.v2.v1.0+json"
