@@ -25,9 +25,8 @@ def choose(spec: KindSpec, verb: str, accept: str, agent: str, parameter: Callab
            now: Callable[[], float]) -> Form:  # fmt: skip
     """The form of the answer to `verb` on a kind. Raises 406 when nothing the client accepts is served, 400 for a
     table that is asked for wrongly. `parameter` reads one of the `query`."""
-    if not accept or accept in (JSON_TYPE, "*/*"):
-        clause = _PLAIN
-    else:
+    clause: Clause | None = _PLAIN
+    if accept and accept not in (JSON_TYPE, "*/*"):
         # Custom resources have no messages, but their metadata has.
         clause = next(
             (each for each in clauses(accept) if each.encoding != "protobuf" or each.shape or spec.protobuf), None

@@ -1,6 +1,7 @@
 """JSON as it is stored, and its metadata alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -11,6 +12,9 @@ from kaa.server.forms.accept import JSON_TYPE
 from kaa.server.forms.api import PIECE_OBJECTS, Json, items, wire_of
 
 __all__ = ["JSON", "PARTIALS", "JsonForm", "PartialForm"]
+
+
+_WIRE: Callable[[Cached], bytes] = attrgetter("wire")
 
 
 class JsonForm:
@@ -29,7 +33,9 @@ class JsonForm:
     def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json, step: int = 0) -> Iterable[bytes]:
         """As they are held, with commas between them."""
         head = {"kind": spec.resource.list_kind, "apiVersion": spec.resource.api_version, "metadata": metadata}
-        return items(head, b"items", objects, step or self.step, lambda each: wire_of(spec, each))
+        plain = spec.conversion is None and not spec.custom  # nothing to be asked of each object
+        make = _WIRE if plain else lambda each: wire_of(spec, each)
+        return items(head, b"items", objects, step or self.step, make)
 
     def plain(self, spec: KindSpec, obj: Json) -> bytes:
         """Encoded."""
