@@ -1,5 +1,6 @@
 """What nobody should write, answered in bounded time and memory."""
 
+import random
 import resource
 import time
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from kaa import cel
+from kaa.cel.lexer import tokens
 
 ENV = cel.Environment({"self": cel.DYN, "items": cel.list_of(cel.INT), "s": cel.STRING})
 #: The slowest answer allowed, in seconds: a whole per-call budget is about a third of this on a slow machine.
@@ -141,3 +143,42 @@ def test_a_whole_budget_is_bounded_in_time() -> None:
         runs += 1
     assert budget.remaining <= cel.BUDGET - 3 * cel.PER_CALL_LIMIT
     assert time.monotonic() - start < SECONDS_MAX
+
+
+_SEEDS = [
+    "self.list.filter(i, i > 1).map(i, i * 2) == [4, 6]",
+    "self.?a.b.orValue({'x': [1, 2.5, 'y', null]}) != {}",
+    "has(self.a.b) && self.a['b'] in ['c', \"d\"] || !(s.matches('^a+$') ? true : false)",
+    "cel.bind(v, items, v.all(i, j, i < j) && sets.contains(v, [1u]))",
+    "timestamp('2020-01-01T00:00:00Z') + duration('1h') < timestamp(0)",
+    "'%s %d'.format([dyn(s), -1]).split(' ')[?0].optMap(x, x + 'a').value()",
+    "{1: b'x', ?2: optional.of(b'y')}.transformMap(k, v, size(v) + k)",
+    "quantity('1Gi').add(5).isGreaterThan(quantity(s)) && ip('::1').family() == 6",
+]
+
+
+def test_words_thrown_together_crash_nothing() -> None:
+    """Programs and non-programs alike end in a value or in one of the package's own errors."""
+    chance = random.Random(20260)
+    texts = [[token.text for token in tokens(seed)[:-1]] for seed in _SEEDS]
+    words = [word for text in texts for word in text]
+    compiled = 0
+    for _ in range(8_000):
+        text = list(chance.choice(texts))
+        for _ in range(chance.randint(1, 2)):
+            at = chance.randrange(len(text) + 1)
+            match chance.randrange(3):
+                case 0:
+                    text[at : at + 1] = [chance.choice(words)]
+                case 1:
+                    text[at:at] = ["(", *chance.choice(texts), ")"]
+                case _:
+                    del text[at : at + chance.randint(1, 3)]
+        try:
+            program = ENV.compile(" ".join(text))
+            compiled += 1
+            program.cost_estimate()
+            program.evaluate({"self": {"list": [1, 2], "a": {"b": "c"}}, "items": [1, 2], "s": "aa"}, cel.Budget())
+        except (cel.CompileError, cel.EvaluationError, cel.BudgetExceeded):
+            pass
+    assert compiled > 100

@@ -274,6 +274,18 @@ def test_authorizer(expression: str, expected: Any, asked: cel.Access | None) ->
         assert rules.asked == [asked]
 
 
+def test_the_resource_of_the_request() -> None:
+    rules = Rules("get")
+    asked = cel.Access(group="apps", resource="deployments", namespace="ns", name="web")
+    env = cel.Environment({"authorizer": cel.AUTHORIZER, "authorizer.requestResource": cel.RESOURCE_CHECK})
+    program = env.compile("authorizer.requestResource.subresource('scale').check('get').allowed()", cel.BOOL)
+    assert program.used == {"authorizer.requestResource"}
+    assert program.evaluate({"authorizer.requestResource": cel.ResourceCheck(rules, asked)}) is True
+    assert rules.asked == [
+        cel.Access(verb="get", group="apps", resource="deployments", subresource="scale", namespace="ns", name="web")
+    ]
+
+
 def test_three_checks_are_more_than_an_evaluation_may_cost() -> None:
     rules = Rules("get")
     once = "authorizer.path('/a').check('get').allowed()"

@@ -237,11 +237,12 @@ def test_built_in_kinds_and_recursive_schemas() -> None:
     env = cel.Environment({"object": kind})
     program = env.compile(
         "object.children[0].children.all(c, c.weight > 1 && c.since.getFullYear() == 2020) && "
-        "quantity(object.limits['cpu']).isLessThan(quantity('2')) && object.raw.x == 1"
+        "quantity(object.limits['cpu']).isLessThan(quantity('2')) && object.limits.memory == '1024' && "
+        "object.raw.x == 1"
     )
     value = {
         "children": [{"children": [{"weight": 2, "since": "2020-05-01T00:00:00Z"}]}],
-        "limits": {"cpu": "500m"},
+        "limits": {"cpu": "500m", "memory": 1024},
         "raw": {"x": 1},
     }
     assert program.evaluate({"object": value}) is True

@@ -190,6 +190,10 @@ class _Checker:
     def select(self, node: Select) -> Type:
         name = qualified(node)
         if name and not node.test:
+            node.variable = self.lookup(name)
+            if node.variable is not None:
+                self.used.add(name)
+                return node.variable.type
             known = self.registry.type_names.get(name)
             if known is not None and self.lookup(name.split(".")[0]) is None:
                 node.type_name = name

@@ -152,9 +152,11 @@ _SCALARS: dict[str, Callable[[Schema], Type]] = {
 
 
 def _definition(schema: Schema, cache: dict[int, Type | None]) -> Type | None:
-    if schema.format in ("int-or-string", "quantity"):
-        # Quantities are texts to expressions (or numbers, where a client wrote one): `quantity(x)` reads them.
+    if schema.format == "int-or-string":
         return Type("dyn", "dyn", max_elements=REQUEST_BYTES_MAX - 2, min_size=1)
+    if schema.format == "quantity":
+        # Quantities are texts to expressions (`quantity(x)` reads them), also where a client wrote a number.
+        return _sized(STRING, REQUEST_BYTES_MAX - 2, 2, "quantity")
     scalar = _SCALARS.get(schema.type)
     if scalar is not None:
         return scalar(schema)

@@ -171,7 +171,7 @@ class _Estimator:
         raise TypeError(node)
 
     def select(self, node: Select) -> Range:
-        if node.type_name:
+        if node.type_name or node.variable is not None:
             return ONE
         operand = self.cost(node.operand)
         if node.test:

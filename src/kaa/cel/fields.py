@@ -14,6 +14,7 @@ _MISSING = object()
 
 
 def compile_ident(node: Ident) -> Run:
+    """A variable, or a type."""
     variable = node.variable
     if variable is None:
         return constant_run(TypeValue(_written(node.type.params[0], node.name)))
@@ -101,6 +102,8 @@ def _field(operand: Node, name: str, wire: str, build: Build) -> Run:
 def compile_select(node: Select, build: Build) -> Run:
     if node.type_name:
         return constant_run(TypeValue(_written(node.type.params[0], node.type_name)))
+    if node.variable is not None:
+        return compile_ident(Ident(node.position, type=node.type, name=node.variable.name, variable=node.variable))
     operand, name = node.operand, node.name
     kind = operand.type
     if node.test:

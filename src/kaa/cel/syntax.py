@@ -51,6 +51,8 @@ class Select(Node):
     optional: bool = False
     #: The whole chain is a type's name, such as google.protobuf.Timestamp.
     type_name: str = ""
+    #: The whole chain is a variable's name, such as authorizer.requestResource.
+    variable: "Variable | None" = None
 
 
 @dataclass(slots=True, eq=False)

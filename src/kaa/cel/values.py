@@ -351,6 +351,10 @@ def _to_double(raw: Any) -> Any:
     return float(raw) if type(raw) is int else raw
 
 
+def _to_text(raw: Any) -> Any:
+    return str(raw) if type(raw) is int or type(raw) is float else raw
+
+
 def _to_timestamp(form: str, raw: Any) -> Any:
     return parse_json_date_time(raw, form) if type(raw) is str else raw
 
@@ -407,6 +411,8 @@ def converter(kind: Type) -> Callable[[Any], Any] | None:
             kind.convert = _to_duration
         case "bytes":
             kind.convert = _to_bytes
+        case "string":
+            kind.convert = _to_text if kind.format == "quantity" else None
         case "list":
             kind.convert = partial(_to_list, kind)
             if converter(kind.params[0]) is None and kind.list_type not in ("set", "map"):
