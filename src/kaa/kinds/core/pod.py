@@ -15,6 +15,7 @@ from kaa.kinds.core.podupdate import validate_status, validate_update
 from kaa.kinds.core.podwarn import pod_warnings
 from kaa.kinds.core.quality import quality_of_service
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
+from kaa.meta import names
 from kaa.meta.problems import NOWHERE, Path, Problem, forbidden_field
 
 __all__ = ["RULES"]
@@ -130,9 +131,16 @@ def _cells(pod: Json, now: float) -> list[Any]:
 
 
 def _warnings(pod: Json, old: Json | None) -> list[str]:
-    if old is not None and old.get("spec") == pod.get("spec"):
-        return []
-    return list(pod_warnings(pod))
+    if old is None:
+        wrongs = names.dns1123_label(pod["metadata"].get("name", ""))
+        return [_HOSTNAME.format(" ".join(wrongs)), *pod_warnings(pod)] if wrongs else list(pod_warnings(pod))
+    return [] if old.get("spec") == pod.get("spec") else list(pod_warnings(pod))
+
+
+_HOSTNAME = (
+    "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; "
+    "a DNS label is recommended: [{}]"
+)
 
 
 def _grace(pod: Json) -> int:
