@@ -146,15 +146,13 @@ async def test_what_apply_refuses(api: Api) -> None:
 
 async def test_keys_that_stand_twice(api: Api) -> None:
     body = b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: a}\ndata:\n  k: '1'\n  k: '2'\n"
-    text = 'error converting YAML to JSON: yaml: unmarshal errors:\n  line 6: key "k" already set in map'
-    await refused(
-        await api.apply(f"{CM}/a", body, fieldValidation="Strict"), 400, f"error strict decoding YAML: {text}"
-    )
+    line = 'line 6: key "k" already set in map'
+    text = f"error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {line}"
+    await refused(await api.apply(f"{CM}/a", body, fieldValidation="Strict"), 400, text)
     warned = await api.apply(f"{CM}/a", body)
     assert warned.ok(201)["data"] == {"k": "2"}
-    assert text.replace("\n", " ").replace('"', '\\"') in next(
-        value for name, value in warned.headers.items() if name.lower() == "warning"
-    )
+    shown = [value for name, value in warned.headers.items() if name.lower() == "warning"]
+    assert shown == ['299 - "line 6: key \\"k\\" already set in map"']
     quiet = await api.apply(f"{CM}/a", body, fieldValidation="Ignore")
     assert quiet.ok() and not any(name.lower() == "warning" for name in quiet.headers)
     in_json = b'{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{"k":"1","k":"2"}}'

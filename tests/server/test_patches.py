@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.server.world import CM, DEPLOYMENTS, PODS, SERVICES, Answered, Api, config_map, deployment, pod, service
+from tests.server.world import CM, DEPLOYMENTS, PODS, SERVICES, Answered, Api, config_map, deployment, obj, pod, service
 
 JSON_PATCH = "application/json-patch+json"
 MERGE = "application/merge-patch+json"
@@ -424,10 +424,46 @@ async def test_patches_of_subresources(api: Api) -> None:
 
 
 @pytest.mark.conformance("ConfigMap lifecycle")
-@pytest.mark.parametrize("media", [MERGE, STRATEGIC])
-async def test_a_config_map_is_patched(api: Api, media: str) -> None:
-    (await api.post(CM, {**config_map("a", x="1"), "metadata": {"name": "a", "labels": {"t": "1"}}})).ok()
-    body = {"metadata": {"labels": {"t": "2"}}, "data": {"valueName": "value1"}}
-    (await send(api, f"{CM}/a", media, body)).ok()
+async def test_the_life_of_a_config_map(api: Api) -> None:
+    (await api.post(CM, {**config_map("a", x="1"), "metadata": {"name": "a", "labels": {"static": "true"}}})).ok()
+    (await api.post(CM, config_map("other"))).ok()
+    body = {"metadata": {"labels": {"test": "patched"}}, "data": {"valueName": "value1"}}
+    (await send(api, f"{CM}/a", STRATEGIC, body)).ok()
     after = (await api.get(f"{CM}/a")).ok()
-    assert (after["metadata"]["labels"], after["data"]) == ({"t": "2"}, {"x": "1", "valueName": "value1"})
+    assert after["metadata"]["labels"] == {"static": "true", "test": "patched"}
+    assert after["data"] == {"x": "1", "valueName": "value1"}
+    found = (await api.get("/api/v1/configmaps?labelSelector=static%3Dtrue")).ok()["items"]
+    assert [(each["metadata"]["name"], each["data"]["valueName"]) for each in found] == [("a", "value1")]
+    (await api.delete(f"{CM}?labelSelector=static%3Dtrue")).ok()
+    assert (await api.get(CM)).names == ["other"]
+
+
+@pytest.mark.conformance("Secret patching")
+async def test_a_secret_is_patched(api: Api) -> None:
+    secrets = "/api/v1/namespaces/default/secrets"
+    made = obj("Secret", "s", data={"key": "dmFsdWU="}, labels={"testsecret": "true"}, type="Opaque")
+    (await api.post(secrets, made)).ok()
+    assert "s" in (await api.get("/api/v1/secrets?labelSelector=testsecret")).names
+    body = {"metadata": {"labels": {"testsecret": "patched"}}, "data": {"key": "dmFsdWUx"}}
+    (await send(api, f"{secrets}/s", STRATEGIC, body)).ok()
+    after = (await api.get(f"{secrets}/s")).ok()
+    assert (after["metadata"]["labels"], after["data"]) == ({"testsecret": "patched"}, {"key": "dmFsdWUx"})
+    (await api.delete(f"{secrets}?labelSelector=testsecret%3Dpatched")).ok()
+    assert "s" not in (await api.get("/api/v1/secrets?labelSelector=testsecret")).names
+
+
+@pytest.mark.conformance("Namespace, apply changes to a namespace status")
+async def test_the_status_of_a_namespace_is_changed(api: Api) -> None:
+    (await api.post("/api/v1/namespaces", obj("Namespace", "n"))).ok()
+    at = "/api/v1/namespaces/n/status"
+    status = (await api.get(at)).ok()["status"]
+    assert status["phase"] == "Active"
+    condition = {"type": "StatusPatch", "status": "True", "reason": "E2E", "message": "patched"}
+    patched = (
+        await send(api, at, MERGE, {"metadata": {"annotations": {"p": "true"}}, "status": {"conditions": [condition]}})
+    ).ok()
+    assert patched["metadata"]["annotations"]["p"] == "true"
+    assert patched["status"]["conditions"][0]["message"] == "patched"
+    patched["status"]["conditions"].append({**condition, "type": "StatusUpdate", "message": "updated"})
+    updated = (await api.put(at, patched)).ok()
+    assert [each["message"] for each in updated["status"]["conditions"]] == ["patched", "updated"]

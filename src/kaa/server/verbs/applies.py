@@ -47,13 +47,14 @@ class Configuration:
         """Warn of keys that stood twice, or refuse them. As in the original: after all that may fail in applying."""
         if not self._duplicates:
             return
-        listing = "\n  ".join(self._duplicates)
-        text = f"error converting YAML to JSON: yaml: unmarshal errors:\n  {listing}"
         level = call.request.param("fieldValidation")
         if level == "Strict":
-            raise errors.bad_request(f"error strict decoding YAML: {text}")
+            listing = "\n  ".join(self._duplicates)
+            raise errors.bad_request(
+                "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  " + listing
+            )
         if level != "Ignore":
-            call.warnings.append(text)
+            call.warnings.extend(self._duplicates)
 
 
 def read_configuration(call: Call) -> Configuration:
