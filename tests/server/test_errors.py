@@ -314,6 +314,10 @@ async def test_values_out_of_place(world: World) -> None:
             else:
                 media = "application/merge-patch+json" if verb == "merge" else "application/strategic-merge-patch+json"
                 answer = await api.ask("PATCH", at, body, media=media)
+            if verb in ("apply", "merge", "strategic") and answer.code == 500 and answer.reason != "InternalError":
+                # What a patch cannot make fit the schema is a 500 of the original too, which says what does not fit.
+                assert answer.message and "Error" not in answer.message, answer.body
+                continue
             assert answer.code < 500, (verb, path, orjson.dumps(body)[:1500], answer.body[:500])
             table = await api.get(path, accept=TABLE)
             assert table.code == 200, (verb, orjson.dumps(body)[:1500], table.body[:500])
@@ -441,6 +445,56 @@ QUERIES = [
 async def test_odd_queries(api: Api, query: str) -> None:
     answer = await api.get(CM + query)
     assert answer.code < 500, answer.body
+
+
+NUMBERS = [
+    (b"9223372036854775808", 400), (b"-9223372036854775809", 400), (b"1e400", 400), (b"1.5", 400), (b"NaN", 400),
+    (b"Infinity", 400), (b"0x10", 400), (b"1_000", 400), (b"3000000000", 400), (b"-1", 422), (b"007", 400),
+    (b"2147483647", 201), (b'"3"', 400), (b"true", 400), (b"9" * 5000, 400), (b"1e2", 400),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "code"), NUMBERS, ids=[repr(each[0])[:24] for each in NUMBERS])
+async def test_numbers_no_field_holds(api: Api, number: bytes, code: int) -> None:
+    body = orjson.dumps(deployment("d")).replace(b'"replicas":1', b'"replicas":' + number)
+    for more in ({}, {"fieldValidation": "Strict"}):
+        answer = await api.post(DEPLOYMENTS, body, dryRun="All", **more)
+        assert answer.code == code, answer.body
+        if code == 400:
+            assert answer.reason == "BadRequest" and "Deployment" in answer.message
+
+
+@pytest.mark.parametrize("levels", [100, 199, 1000, 10_000, 100_000])
+async def test_nesting(api: Api, levels: int) -> None:
+    """However deep, an answer comes: fields nobody knows may nest as far as the reader goes."""
+    (await api.post(CM, config_map("b"))).ok()
+    for start, end in ((b'{"a":', b"}"), (b"[", b"]")):
+        deep = start * levels + b"1" + end * levels
+        body = b'{"metadata":{"name":"a"},"x":' + deep + b"}"
+        for more in ({}, {"fieldValidation": "Strict"}, {"fieldValidation": "Ignore"}):
+            answer = await api.post(CM, body, dryRun="All", **more)
+            assert answer.code in (201, 400), answer.body[:300]
+        patch = b'{"x":' + deep + b"}"
+        for media in ("application/merge-patch+json", "application/strategic-merge-patch+json"):
+            answer = await api.ask("PATCH", f"{CM}/b", patch, media=media)
+            assert answer.code in (200, 400, 422), answer.body[:300]
+        operations = b'[{"op":"add","path":"/x","value":' + deep + b"}]"
+        answer = await api.ask("PATCH", f"{CM}/b", operations, media="application/json-patch+json")
+        assert answer.code in (200, 400, 422), answer.body[:300]
+        if levels <= 1000:
+            answer = await api.post(CM, body, media="application/yaml", dryRun="All")
+            assert answer.code == (201 if levels <= 199 else 400), answer.body[:300]
+
+
+async def test_text_that_is_none(api: Api) -> None:
+    for raw in (b"\xff", b"\xed\xa0\x80", b"\xc0\x80", b"\xf5\x80\x80\x80"):
+        answer = await api.post(CM, b'{"metadata":{"name":"a"},"data":{"k":"' + raw + b'"}}')
+        assert (answer.code, answer.reason) == (400, "BadRequest")
+        assert answer.message.startswith("the object provided is unrecognized (must be of type ConfigMap): ")
+        in_yaml = await api.post(CM, b"metadata: {name: a}\ndata: {k: " + raw + b"}", media="application/yaml")
+        assert in_yaml.code == 400 and "must be of type ConfigMap" in in_yaml.message
+    zero = await api.post(CM, b'{"metadata":{"name":"a"},"data":{"k":"\\u0000"}}')
+    assert zero.ok(201)["data"] == {"k": "\0"}
 
 
 async def test_odd_parameters_of_writes(api: Api) -> None:

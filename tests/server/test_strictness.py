@@ -180,6 +180,9 @@ async def test_a_hundred_problems_are_enough(api: Api) -> None:
 
 
 async def test_fields_that_no_header_can_carry(api: Api) -> None:
+    wordy = {f"{n}" + "x" * 290: 1 for n in range(60)}
+    many = await api.post(CM, {**config_map("a"), **wordy}, dryRun="All")
+    assert many.code == 201 and 2000 < len(many.headers["warning"]) < 6000
     for odd in ("a\u0000b", "a\nb", "\u4e2d\u6587", 'q"q', "\\"):
         answer = await api.post(CM, {**config_map("a"), odd: 1}, dryRun="All")
         assert answer.code == 201, (odd, answer.body)

@@ -19,12 +19,14 @@ __all__ = ["has_duplicates", "strict_errors"]
 ERRORS_MAX = 100
 
 
-def has_duplicates(raw: bytes, data: Any) -> bool:
+def has_duplicates(raw: bytes, data: Any, written: bytes | None = None) -> bool:
     """Whether a field stands twice in `raw`, whose parsed form, as yet unchanged, is `data`.
+
+    `written` is `data` written as JSON again, where the caller has it. Raises TypeError for what nests too deeply.
 
     Exact where the document holds no backslash-u escape; with one it may be True in vain.
     """
-    return b"\\u" in raw or raw.count(b":") != orjson.dumps(data).count(b":")
+    return b"\\u" in raw or raw.count(b":") != (written or orjson.dumps(data)).count(b":")
 
 
 def strict_errors(raw: bytes, unknown: Iterable[str] = ()) -> list[str]:

@@ -299,7 +299,6 @@ def _decode_object(schema: Schema, plain: dict[str, type], checks: dict[str, Dec
 
 def _decode_map(check: Decode, values: Schema) -> Decode:
     strings = values.type == "string" and not values.format
-    empty: Any = "" if values.type == "string" else None
 
     def closure(obj: Any, unknown: list[bool]) -> Any:
         if type(obj) is not dict:
@@ -307,7 +306,7 @@ def _decode_map(check: Decode, values: Schema) -> Decode:
         for name, value in obj.items():
             if strings and type(value) is _STR:
                 continue
-            new = empty if value is None else check(value, unknown)
+            new = _zero(values) if value is None else check(value, unknown)
             if new is not value:
                 obj[name] = new
         return obj
@@ -325,7 +324,7 @@ def _decode_array(check: Decode, items: Schema) -> Decode:
             if strings and type(value) is _STR:
                 continue
             if value is None:
-                obj[at] = "" if strings else {} if items.type == "object" else None
+                obj[at] = _zero(items)
                 continue
             new = check(value, unknown)
             if new is not value:
@@ -333,6 +332,19 @@ def _decode_array(check: Decode, items: Schema) -> Decode:
         return obj
 
     return closure
+
+
+def _zero(schema: Schema) -> Any:
+    """What null stands for in a map or a list, where leaving it out would say something else: the empty value."""
+    if schema.type == "object":
+        return {}
+    if schema.type == "integer" or schema.format == "int-or-string":
+        return 0
+    if schema.format == "quantity":
+        return "0"
+    if schema.type == "string":
+        return "" if not schema.format or schema.format == "byte" else None
+    return {"boolean": False, "array": []}.get(schema.type)
 
 
 def _decode_open(obj: Any, _unknown: list[bool]) -> Any:

@@ -21,6 +21,10 @@ __all__ = ["Call", "Parts", "Reserve"]
 Json = dict[str, Any]
 
 
+#: Letters of all warnings of an answer, and of each where they are too many: headers have their bounds too.
+WARNINGS_LENGTH_MAX, WARNING_LENGTH_MAX = 4096, 256
+
+
 class Reserve(Protocol):
     """Takes something scarce for a write, such as a cluster IP, and puts it into the object.
 
@@ -121,12 +125,27 @@ class Call:
         return agent if agent.isprintable() and agent else "unknown"
 
     def warning_headers(self) -> list[tuple[str, str]]:
-        """The warnings as headers, each once."""
+        """The warnings as headers, each once; what no header can carry is left out, as in the original."""
         found = []
-        for text in dict.fromkeys(self.warnings):
-            quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        for text in dict.fromkeys(_shortened(list(dict.fromkeys(self.warnings)))):
+            if any(letter < " " or letter == "\x7f" for letter in text):
+                continue
+            quoted = text.replace("\\", "\\\\").replace('"', '\\"')
             found.append(("Warning", f'299 - "{quoted}"'))
         return found
+
+
+def _shortened(texts: list[str]) -> list[str]:
+    """At most 4,096 letters in all; where that does not do, each is cut to 256 and the last are left out."""
+    if sum(map(len, texts)) <= WARNINGS_LENGTH_MAX:
+        return texts
+    kept, length = [], 0
+    for text in texts:
+        length += min(len(text), WARNING_LENGTH_MAX)
+        if length > WARNINGS_LENGTH_MAX:
+            break
+        kept.append(text[:WARNING_LENGTH_MAX])
+    return kept
 
 
 def _check_dry_run(values: list[str]) -> bool:

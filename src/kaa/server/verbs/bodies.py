@@ -113,8 +113,13 @@ def _read(call: Call, spec: KindSpec, *, any_version: bool = False) -> Json:
     in_yaml = media_of(request) in YAML_TYPES
     strict = _level(call) != "Ignore"
     # Decoding changes the data: what the strict reader sees is kept, where it is not the body itself.
-    raw = orjson.dumps(data, option=orjson.OPT_SORT_KEYS) if in_yaml and strict else request.body
-    twice = strict and not in_yaml and has_duplicates(raw, data)
+    try:
+        written = orjson.dumps(data, option=orjson.OPT_SORT_KEYS if in_yaml else 0)
+    except TypeError as error:
+        # The writer nests 254 levels: what is deeper could not be stored, and recursion is bounded.
+        raise _unrecognized(spec, "json: exceeded max depth", request.body) from error
+    raw = written if in_yaml else request.body
+    twice = strict and not in_yaml and has_duplicates(raw, data, written)
 
     def tell(unknown: list[str]) -> list[str]:
         return strict_errors(raw, unknown) if strict and (unknown or twice) else []

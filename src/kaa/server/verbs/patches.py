@@ -141,6 +141,11 @@ def read_patch(call: Call, media: str) -> Patch:
             raise errors.bad_request("Invalid JSON Patch")
     if why:
         raise _unreadable(media, why, lenient)
+    try:
+        orjson.dumps(body)
+    except TypeError as error:
+        # What nests deeper than objects can be written is refused before anything walks it.
+        raise _unreadable(media, "json: exceeded max depth", lenient) from error
     strict: list[str] = []
     if not lenient:
         unknown = _unknown_operation_fields(body) if media == JSON_PATCH and body else []
