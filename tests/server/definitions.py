@@ -53,5 +53,5 @@ async def until(api: Api, name: str, kind: str, value: str, seconds: float = 5.0
 WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
 
 
-def widget(name: str, api_version: str = "example.com/v1", **spec: Any) -> Json:
+def widget(name: str, api_version: str = "example.com/v1", /, **spec: Any) -> Json:
     return {"kind": "Widget", "apiVersion": api_version, "metadata": {"name": name}, "spec": spec}

@@ -126,6 +126,8 @@ class Rules:
     status_on_create: bool = False
     #: The default grace of a delete, from the object, in seconds; None where deletes have no grace.
     grace: Callable[[Json], int] | None = None
+    #: What a delete begins with, in place, given the time as text: finalizers that the kind itself holds.
+    going: Callable[[Json, str], None] | None = None
 
 
 NO_RULES = Rules()
@@ -136,6 +138,8 @@ class KindSpec:
 
     #: Custom kinds only: versions differ in more than their name, and a webhook converts between them.
     converted_by_webhook: bool = False
+    #: What users of a deprecated version are told with every answer; "" where it is not.
+    deprecation: str = ""
 
     def __init__(
         self,

@@ -139,6 +139,8 @@ class Application:
         if spec is None or (info.namespace and not spec.namespaced and info.resource != "namespaces"):
             raise errors.not_found_path()
         call = Call(request, info, user, spec, self.parts)
+        if spec.deprecation:
+            call.warnings.append(spec.deprecation)
         if info.subresource:
             return self._subresource(call, spec)
         if info.verb not in spec.verbs and not (info.verb == "get" and spec.storable):

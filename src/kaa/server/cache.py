@@ -123,7 +123,50 @@ class Cached:
         stored = self.wire[: self._offset] + self.wire[self._offset + skip :]
         copy = Cached(self.spec, self.key, revision, splice(stored, self._offset, revision), self._offset)
         copy._labels, copy._fields = self._labels, self._fields
+        for key, body in (self._forms or {}).items():
+            if type(key) is tuple and key[0] == "version":  # what a webhook made of it, which is not asked again
+                moved = body.replace(b'"resourceVersion":"%d"' % self.revision, b'"resourceVersion":"%d"' % revision, 1)
+                copy.form(key, lambda _, moved=moved: moved)  # type: ignore[misc]
         return copy
+
+    def served(self, spec: KindSpec) -> bytes:
+        """The bytes in the version that `spec` serves. Where a webhook converts, `Conversions.ready` goes before."""
+        if spec.custom:
+            return self._custom(spec)
+        if self.spec is spec or spec.conversion is None:
+            return self.wire
+        convert = spec.conversion.from_stored
+        return self.form(spec.resource, lambda entry: orjson.dumps(convert(entry.decode())))
+
+    def _custom(self, spec: KindSpec) -> bytes:
+        # Stored bytes are in the version that was the storage version when they were written.
+        if self.speaks(spec.api_version):
+            return self.wire
+        key = ("version", spec.api_version)
+        if not spec.converted_by_webhook:
+            return self.form(key, lambda entry: entry.renamed(spec.api_version))
+        made = self.made(key)
+        if made is None:
+            raise RuntimeError(f"{spec} {self.key} has not been converted to {spec.api_version} before it was read")
+        return made
+
+    def speaks(self, api_version: str) -> bool:
+        """Whether the bytes are in this version: they begin with kind and apiVersion."""
+        return self.wire.find(b'"apiVersion":"%b"' % api_version.encode(), 0, self._offset) >= 0
+
+    def renamed(self, api_version: str) -> bytes:
+        """The bytes under another version, where versions differ in nothing else."""
+        head = self.wire[: self._offset]
+        start = head.index(b'"apiVersion":"') + len(b'"apiVersion":"')
+        return b"%b%b%b" % (head[:start], api_version.encode(), self.wire[head.index(b'"', start) :])
+
+    def made(self, key: Any) -> bytes | None:
+        """A form that has been made already."""
+        return self._forms.get(key) if self._forms is not None else None
+
+    def respecify(self, spec: KindSpec) -> None:
+        """What the object is has been defined anew: nothing worked out before counts any more."""
+        self.spec, self._fields, self._forms = spec, None, None
 
     def form(self, key: Any, make: Callable[["Cached"], bytes]) -> bytes:
         """Another form of the object, made once per revision."""
@@ -154,6 +197,13 @@ class Change:
         if made is None:
             made = self._frames[key] = make()
         return made
+
+    def respecify(self, spec: KindSpec) -> None:
+        """The kind has been defined anew: its frames are made anew."""
+        self._frames = None
+        for each in (self.new, self.old):
+            if each is not None:
+                each.respecify(spec)
 
     @property
     def size(self) -> int:
@@ -255,6 +305,14 @@ class ResourceCache:
         """Who follows now."""
         return list(self._watchers)
 
+    def respecify(self, spec: KindSpec) -> None:
+        """The kind has been defined anew: entries, and changes that watchers may still ask for, follow."""
+        self.spec = spec
+        for entry in self.objects.values():
+            entry.respecify(spec)
+        for change in self._changes:
+            change.respecify(spec)
+
     # --- changing (only `WatchCache.apply` does)
 
     def load(self, cached: Cached) -> None:
@@ -309,6 +367,10 @@ class WatchCache:
         if cache is None:
             cache = self._by_prefix[spec.storage_prefix] = ResourceCache(spec, self.revision)
         return cache
+
+    def has(self, spec: KindSpec) -> bool:
+        """Whether the resource has a cache already."""
+        return spec.storage_prefix in self._by_prefix
 
     def drop(self, spec: KindSpec) -> None:
         """Forget a resource that is no longer served."""

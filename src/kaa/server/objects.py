@@ -4,8 +4,8 @@ Writers hand in decoded objects and get cache entries back. What is returned has
 to every reader.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, Protocol
 
 import orjson
 
@@ -57,9 +57,20 @@ def stored_form(spec: KindSpec, obj: Json) -> Json:
 
 def served_form(spec: KindSpec, cached: Cached) -> Json:
     """A fresh decoded copy of an entry, in the version that `spec` serves."""
+    if spec.custom:
+        obj: Json = orjson.loads(cached.served(spec))
+        return obj
     if spec.conversion is None or cached.spec is spec:
         return cached.decode()
     return spec.conversion.from_stored(cached.decode())
+
+
+class Converting(Protocol):
+    """What converts objects of custom kinds (`kaa.server.customresources.conversion`)."""
+
+    def ready(self, spec: KindSpec, entries: Sequence[Cached]) -> Awaitable[None] | None: ...
+
+    async def to_stored(self, spec: KindSpec, obj: Json) -> Json: ...
 
 
 class Objects:
@@ -71,6 +82,8 @@ class Objects:
         self.cache = WatchCache()
         #: Why the last write failed at the store; "" while writes get through. What /readyz tells.
         self.trouble = ""
+        #: Converts objects of custom kinds; put in by the server.
+        self.conversions: Converting | None = None
 
     async def start(self) -> None:
         """Load every object, then follow the store. Nothing is served before this has returned."""
@@ -89,6 +102,25 @@ class Objects:
         for cache in self.cache.all():
             cache.floor = revision
         self.store.on_apply(self.cache.apply)
+
+    async def below(self, prefix: str) -> list[Json]:
+        """Stored objects, before anything is loaded: what says which kinds there are to load."""
+        found = await self.store.range(prefix)
+        return [orjson.loads(each.value) for each in found.entries]
+
+    def define(self, stored: KindSpec) -> None:
+        """Keep objects of a custom kind, or go on keeping them under a new definition. `stored` is the kind in its
+        storage version."""
+        if self.cache.has(stored):
+            self.cache.resource(stored).respecify(stored)
+        else:
+            self.cache.resource(stored)
+
+    def ready(self, spec: KindSpec, entries: Sequence[Cached]) -> Awaitable[None] | None:
+        """Have entries at hand in the version of `spec`: None where they are, else to be awaited before reading."""
+        if not spec.converted_by_webhook or self.conversions is None:
+            return None
+        return self.conversions.ready(spec, entries)
 
     def of(self, spec: KindSpec) -> ResourceCache:
         """The cache of a resource."""
@@ -118,7 +150,7 @@ class Objects:
 
         An object that would not change is not written: the entry that stands is returned, and its revision stays.
         """
-        stored = encode(stored_form(spec, obj))
+        stored = await self._encoded(spec, obj)
         meta = obj["metadata"]
         key = name_of(meta.get("namespace", ""), meta["name"])
         wire = make_cached(current.spec, key, current.revision, stored).wire
@@ -140,7 +172,7 @@ class Objects:
 
     async def _put(self, spec: KindSpec, obj: Json, expected: int,
                    also: Sequence[Op], stored: bytes | None = None) -> Cached:  # fmt: skip
-        stored = stored if stored is not None else encode(stored_form(spec, obj))
+        stored = stored if stored is not None else await self._encoded(spec, obj)
         meta = obj["metadata"]
         name = name_of(meta.get("namespace", ""), meta["name"])
         key = spec.storage_prefix + name
@@ -150,7 +182,7 @@ class Objects:
                 invalid(path, meta["name"][:100] + "...", f"must be no more than {NAME_BYTES_MAX} bytes")])  # fmt: skip
         if len(stored) > VALUE_BYTES_MAX:
             raise errors.too_large(VALUE_BYTES_MAX)
-        if spec.conversion is None:
+        if spec.conversion is None and not (spec.custom and obj["apiVersion"] != spec.storage_version):
             self.cache.expect(key, stored, obj)
         try:
             # Each write of an event gives it its time anew.
@@ -163,6 +195,11 @@ class Objects:
             # Written over, or deleted, in the same batch: this write's own state is still the answer.
             entry = make_cached(self.of(spec).spec, name, revision, stored)
         return entry
+
+    async def _encoded(self, spec: KindSpec, obj: Json) -> bytes:
+        if spec.custom and self.conversions is not None:
+            return encode(await self.conversions.to_stored(spec, obj))
+        return encode(stored_form(spec, obj))
 
     async def _commit(self, *ops: Op) -> int:
         try:

@@ -21,6 +21,7 @@ from kaa.server.authz import EscalationCheck, Rbac, authorizer
 from kaa.server.bootstrap import bootstrap
 from kaa.server.call import Parts
 from kaa.server.components import Components
+from kaa.server.customresources import Conversions, Registrar
 from kaa.server.discovery import Discovery
 from kaa.server.health import Health
 from kaa.server.objects import Objects
@@ -94,19 +95,24 @@ class ApiServer:
         self._ready = False
         self.health = Health(clock)
         self.webhooks: Webhooks | None = None
+        self._registrar: Registrar | None = None
 
     async def start(self, *, listen: bool = True) -> None:
         """Be ready to answer when this returns."""
         settings, clock = self.settings, self.clock
         registry = self._registry or builtin()
         self.objects = objects = Objects(self.store, registry)
+        self._registrar = registrar = Registrar(objects)
+        registrar.load(await objects.below(registrar.prefix))
         await objects.start()
         authorize = authorizer(settings.authorization_mode, objects)
         chain = default_chain(objects, settings.enable_admission_plugins, settings.disable_admission_plugins)
         if isinstance(authorize, Rbac):
             chain = Chain([*chain.plugins, EscalationCheck(authorize)])
         self.webhooks = webhooks = Webhooks(objects, clock)
+        objects.conversions = Conversions(webhooks)
         self.parts = parts = Parts(objects, chain, clock, webhooks)
+        registrar.start(parts, clock)
         services = registry.get("", "v1", "services")
         assert services is not None
         parts.reservations[services.storage_prefix] = ServiceReservations(
@@ -144,6 +150,8 @@ class ApiServer:
         if self._listener is not None:
             await self._listener.close(grace_seconds)
             self._listener = None
+        if self._registrar is not None:
+            await self._registrar.stop()
         if self.webhooks is not None:
             await self.webhooks.close()
 

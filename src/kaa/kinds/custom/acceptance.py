@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kaa.kinds.custom.definition import established
-
-__all__ = ["CLEANUP", "condition", "judged", "set_condition", "terminating"]
+__all__ = ["CLEANUP", "condition", "established", "judged", "set_condition", "terminating"]
 
 Json = dict[str, Any]
 
 #: Held by a definition that is being deleted until its objects are gone.
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+
+
+def established(obj: Json) -> bool:
+    """Whether the kind is being served."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)
 
 
 def judged(definition: Json, others: Iterable[Json], now_text: str) -> Json:
@@ -101,9 +105,10 @@ def set_condition(status: Json, kind: str, value: str, reason: str, message: str
 
 def terminating(definition: Json, now_text: str) -> None:
     """What the deletion of a definition begins with, in place: its objects go before it does."""
-    finalizers = definition["metadata"].setdefault("finalizers", [])
-    if CLEANUP not in finalizers:
-        finalizers.append(CLEANUP)
-    set_condition(definition.setdefault("status", {}), "Terminating", "True", "InstanceDeletionPending",
+    meta, status = definition["metadata"], definition.get("status") or {}
+    finalizers = meta.get("finalizers") or []
+    meta["finalizers"] = finalizers if CLEANUP in finalizers else [*finalizers, CLEANUP]
+    definition["status"] = status = {**status, "conditions": [dict(each) for each in status.get("conditions") or ()]}
+    set_condition(status, "Terminating", "True", "InstanceDeletionPending",
                   "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
                   now_text)  # fmt: skip

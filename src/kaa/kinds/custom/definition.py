@@ -7,13 +7,14 @@ from typing import Any
 
 from kaa.kinds.clientconfig import client_config
 from kaa.kinds.custom import expressions, paths, structural
+from kaa.kinds.custom.acceptance import established, terminating
 from kaa.kinds.custom.schema import compile_node, prune
 from kaa.kinds.custom.values import MISSING, compile_checker, same
 from kaa.kinds.spec import NAME_COLUMN, Column, Rules
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
 
-__all__ = ["CRD", "established", "storage_version"]
+__all__ = ["CRD", "storage_version"]
 
 Json = dict[str, Any]
 
@@ -28,12 +29,6 @@ APPROVED = "api-approved.kubernetes.io"
 def storage_version(obj: Json) -> str:
     """The version objects are stored in; "" where none is marked."""
     return next((str(each["name"]) for each in obj["spec"].get("versions") or () if each.get("storage")), "")
-
-
-def established(obj: Json) -> bool:
-    """Whether the kind is being served."""
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    return any(each.get("type") == "Established" and each.get("status") == "True" for each in conditions)
 
 
 # --- defaults and strategy
@@ -343,6 +338,7 @@ def _validate_status(new: Json, _old: Json) -> Iterator[Problem]:
 
 
 CRD = Rules(
+    going=terminating,
     default=_default,
     prepare_create=_prepare_create,
     prepare_update=_prepare_update,

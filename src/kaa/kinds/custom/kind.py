@@ -69,6 +69,8 @@ class CustomKind(KindSpec):
         self.list_kind = names.get("listKind") or kind + "List"
         #: Whether versions differ in more than their name: a webhook converts between them.
         self.converted_by_webhook = (spec.get("conversion") or {}).get("strategy") == "Webhook"
+        if version.get("deprecated"):
+            self.deprecation = version.get("deprecationWarning") or f"{group}/{name} {kind} is deprecated"
         self._stored_version = f"{group}/{storage_version(definition)}"
         # Nothing new may come while the definition is going.
         verbs = ALL_VERBS - {"create"} if "deletionTimestamp" in definition["metadata"] else ALL_VERBS
@@ -100,10 +102,6 @@ class CustomKind(KindSpec):
         """The walks over an object."""
         return _CustomStructure(self.root, self.kind, self.resource.version)
 
-    def prepare_update(self, new: Json, old: Json) -> None:
-        """As of built-in kinds; without a status subresource, status is a field like others."""
-        super().prepare_update(new, old)
-
     def _make_rules(self) -> Rules:
         checker = compile_checker(self.root, root=True)
         rules = expressions.compile_rules(self.root)
@@ -124,20 +122,7 @@ class CustomKind(KindSpec):
             columns=_columns(self.version),
             cells=_cells(self.version),
             allow_unconditional_update=False,
-            warnings=self._warnings,
         )
-
-    def _warnings(self, _new: Json, _old: Json | None) -> list[str]:
-        return [self.deprecation] if self.deprecation else []
-
-    @cached_property
-    def deprecation(self) -> str:
-        """What users of a deprecated version are told; "" where it is not."""
-        if not self.version.get("deprecated"):
-            return ""
-        given = self.version.get("deprecationWarning")
-        return str(given) if given else f"{self.api_version} {self.kind} is deprecated"
-
 
 class _CustomStructure(Structure):
     """Decoding by a structural schema: types are a matter of validation, not of decoding."""

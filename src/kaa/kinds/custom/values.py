@@ -26,7 +26,7 @@ from kaa.meta.problems import (
     type_invalid,
 )
 
-__all__ = ["Checker", "compile_checker", "same"]
+__all__ = ["Checker", "compile_checker", "correlated", "same"]
 
 Json = dict[str, Any]
 #: `(value, old value or MISSING, path) -> problems`.
@@ -81,7 +81,7 @@ def compile_checker(node: Node, *, root: bool = False) -> Checker:
                 if below is not None:
                     yield from below(inner, was.get(name, MISSING), path / name)
         elif isinstance(value, list) and items is not None:
-            olds = _correlated(old, list_type, list_keys)
+            olds = correlated(old, list_type, list_keys)
             for at, item in enumerate(value):
                 yield from items(item, olds(item, at), path[at])
             if list_type in ("set", "map"):
@@ -139,7 +139,7 @@ def _wrong_type(path: Path, wanted: str, value: Any) -> Problem:
 # --- lists
 
 
-def _correlated(old: Any, list_type: str, keys: tuple[str, ...]) -> Callable[[Any, int], Any]:
+def correlated(old: Any, list_type: str, keys: tuple[str, ...]) -> Callable[[Any, int], Any]:
     """Which old item a new one was: by its keys, by its value, or (an atomic list has no items) none."""
     if not isinstance(old, list) or list_type not in ("map", "set"):
         return lambda item, at: MISSING

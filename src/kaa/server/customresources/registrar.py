@@ -14,8 +14,8 @@ from kaa.base.clock import Clock, format_seconds
 from kaa.base.log import Logger
 from kaa.base.tasks import Scope
 from kaa.http.api import Request
-from kaa.kinds.custom.acceptance import CLEANUP, judged, set_condition
-from kaa.kinds.custom.definition import established, storage_version
+from kaa.kinds.custom.acceptance import CLEANUP, established, judged, set_condition
+from kaa.kinds.custom.definition import storage_version
 from kaa.kinds.custom.kind import CustomKind, kinds_of
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors

@@ -47,10 +47,7 @@ class Form(Protocol):
 
 def wire_of(spec: KindSpec, cached: Cached) -> bytes:
     """The entry's JSON in the version that `spec` serves."""
-    if cached.spec is spec or spec.conversion is None:
-        return cached.wire
-    convert = spec.conversion.from_stored
-    return cached.form(spec.resource, lambda entry: orjson.dumps(convert(entry.decode())))
+    return cached.served(spec)
 
 
 def items(head: Json, field: bytes, objects: Sequence[Cached], step: int,
@@ -60,5 +57,5 @@ def items(head: Json, field: bytes, objects: Sequence[Cached], step: int,
     for start in range(0, len(objects), step):
         if start:
             yield b","
-        yield b",".join([make(each) for each in objects[start : start + step]])
+        yield b",".join(map(make, objects[start : start + step]))
     yield b"]}\n"

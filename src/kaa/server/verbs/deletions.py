@@ -166,6 +166,8 @@ async def delete_object(call: Call, options: DeleteOptions, name: str = "",
         call.warnings.append(JOBS_WARNING)
     for _ in range(CHANGE_TRIES):
         current = call.objects.get(spec, namespace, name)
+        if (coming := call.objects.ready(spec, (current,))) is not None:
+            await coming
         old = served_form(spec, current)
         check_preconditions(spec, old, options)
         attributes = Attributes("DELETE", spec, namespace, name, "", None, old, call.user, call.dry_run,
@@ -217,6 +219,8 @@ def going(call: Call, old: Json, options: DeleteOptions) -> tuple[Json, bool]:
     new = {**old, "metadata": dict(old["metadata"])}
     meta = new["metadata"]
     marked = meta.get("deletionTimestamp")
+    if spec.rules.going is not None and not marked:
+        spec.rules.going(new, format_seconds(now))
     grace = _grace(spec, old, options)
     if marked and meta.get("deletionGracePeriodSeconds"):
         left = int(meta["deletionGracePeriodSeconds"])

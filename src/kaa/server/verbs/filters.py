@@ -18,8 +18,8 @@ class Filter:
     def __init__(self, namespace: str, labels: LabelSelector | None, fields: FieldSelector | None,
                  spec: KindSpec | None = None) -> None:  # fmt: skip
         self.namespace = namespace
-        #: Whose field names `fields` uses, where they are not those of the stored version.
-        self.spec = spec if spec is not None and spec.conversion is not None else None
+        #: Whose field names `fields` uses, where they may not be those of the stored version.
+        self.spec = spec if spec is not None and (spec.conversion is not None or spec.custom) else None
         self.labels = labels
         self.fields = fields
         #: The one name that can match, where the field selector says so.
@@ -38,7 +38,7 @@ class Filter:
             return False
         if self.fields is None:
             return True
-        if self.spec is not None:
+        if self.spec is not None and cached.spec is not self.spec:
             obj = served_form(self.spec, cached)
             return self.fields.matches({name: read(obj) for name, read in self.spec.selectable.items()})
         return self.fields.matches(cached.fields)

@@ -1,7 +1,7 @@
 """get and list: answered from the cache, without decoding what is stored."""
 
 from bisect import bisect_left
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from operator import attrgetter
 from typing import Any
@@ -59,16 +59,25 @@ def _got(call: Call) -> Answering:
     entry = call.objects.find(spec, call.namespace, call.info.name)
     if entry is None:
         entry = _computed_one(call)
+    if spec.converted_by_webhook and (coming := call.objects.ready(spec, (entry,))) is not None:
+        return _once_ready(coming, lambda: _got(call))
     headers = request.headers
     accept = headers.get("accept")
-    if (accept is None or accept == "*/*" or accept == forms.JSON_TYPE) and not request.query \
+    if (accept is None or accept == "*/*" or accept == forms.JSON_TYPE) and not request.query and not call.warnings \
             and not forms.for_people(headers.get("user-agent", "")):  # fmt: skip
         answer = Response(200, forms.wire_of(spec, entry))
     else:
-        answer = forms.render_object(call.form(), spec, entry)
+        answer = forms.render_object(call.form(), spec, entry, headers=call.warning_headers())
     if len(answer.body) > LARGE_BYTES:
         return squeezed(headers.get("accept-encoding", ""), answer)
     return answer
+
+
+async def _once_ready(coming: Awaitable[None], make: Callable[[], Answering]) -> Answer:
+    """What can be answered when a webhook has converted what is to be read."""
+    await coming
+    answer = make()
+    return await answer if isawaitable(answer) else answer
 
 
 def _computed_one(call: Call) -> Cached:
@@ -139,6 +148,8 @@ def _newest(call: Call, selection: Filter, limit: int, start: str) -> Answering:
 
 def _page(call: Call, selection: Filter, everything: Sequence[Cached], revision: int, limit: int, start: str, *,
           keep: bool) -> Answering:  # fmt: skip
+    if selection.fields is not None and (coming := call.objects.ready(call.spec, everything)) is not None:
+        return _once_ready(coming, lambda: _page(call, selection, everything, revision, limit, start, keep=keep))
     position = bisect_left(everything, start, key=attrgetter("key")) if start else 0
     metadata: Json = {"resourceVersion": str(revision)}
     matches = selection.matches
@@ -161,6 +172,8 @@ def _page(call: Call, selection: Filter, everything: Sequence[Cached], revision:
 
 
 def _answer(call: Call, objects: Sequence[Cached], metadata: Json) -> Answering:
+    if call.spec.converted_by_webhook and (coming := call.objects.ready(call.spec, objects)) is not None:
+        return _once_ready(coming, lambda: _answer(call, objects, metadata))
     answer = forms.render_list(call.form(), call.spec, objects, metadata, call.warning_headers())
     encodings = call.request.headers.get("accept-encoding", "")
     return squeezed(encodings, answer) if encodings else answer

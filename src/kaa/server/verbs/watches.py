@@ -5,12 +5,14 @@ change's frame to its connection. One that reads too slowly is cut off, and resu
 """
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from kaa.base import ids
+from kaa.base.tasks import Scope
 from kaa.http.api import Answer, StreamingResponse, Writer, frame
 from kaa.kinds import protobuf
 from kaa.kinds.spec import KindSpec
@@ -57,7 +59,11 @@ def watch(call: Call) -> Answer:
             else:
                 await watcher.begin_after()
             # The listener cancels this when the client goes or the server stops, `_Watcher.cut` for one too slow.
-            await call.clock.sleep(deadline - call.clock.monotonic())
+            left = deadline - call.clock.monotonic()
+            if watcher.wake is None:
+                await call.clock.sleep(left)
+            else:
+                await _either(watcher.follow(), call.clock.sleep(left))
             watcher.bookmark(call.objects.cache.revision)
         except errors.StatusError as error:
             writer.write(watcher.error(error))
@@ -66,6 +72,15 @@ def watch(call: Call) -> Answer:
 
     streamed = form.content_type if form.content_type == forms.JSON_TYPE else f"{form.content_type};stream=watch"
     return StreamingResponse(run, 200, streamed, tuple(call.warning_headers()))
+
+
+async def _either(*works: Coroutine[Any, Any, None]) -> None:
+    """Until the first of them ends; raises what it ended with."""
+    async with Scope("watch") as scope:
+        tasks = [scope.spawn(each, name="part") for each in works]
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            each.result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +113,7 @@ class _Watcher:
         "spec",
         "table_started",
         "task",
+        "wake",
         "wanted",
         "writer",
     )  # fmt: skip
@@ -122,6 +138,8 @@ class _Watcher:
         self.held: list[Change] | None = []
         self.held_bytes = 0
         self.task = asyncio.current_task()
+        #: Where a webhook converts, changes are held for good, until it has; this tells that there are some.
+        self.wake = asyncio.Event() if call.spec.converted_by_webhook else None
 
     async def begin_with_state(self) -> None:
         """Everything there is, as ADDED, as fast as the client takes it, then what has changed meanwhile, then what
@@ -140,6 +158,7 @@ class _Watcher:
             if not selection.everything:
                 step = [each for each in step if selection.matches(each)]
             if step:
+                await self._ready(step)
                 self.last = max(self.last, *[each.revision for each in step])
                 self.writer.write_framed(b"".join([self._frame(ADDED, each) for each in step]))
             await self._breathe()
@@ -165,11 +184,27 @@ class _Watcher:
     async def _go_live(self) -> None:
         while self.held:
             held, self.held, self.held_bytes = self.held, [], 0
+            if self.wake is not None:
+                await self._ready([each for change in held for each in (change.new, change.old) if each is not None])
             for at, change in enumerate(held):
                 self._pass_on(change)
                 if at % STATE_STEP == STATE_STEP - 1:
                     await self._breathe()
-        self.held = None
+        if self.wake is None:
+            self.held = None
+
+    async def _ready(self, entries: Sequence[Cached]) -> None:
+        if (coming := self.call.objects.ready(self.spec, entries)) is not None:
+            await coming
+
+    async def follow(self) -> None:
+        """Pass on what a webhook has converted, for ever; where none converts, there is nothing to do. Raises what
+        becomes of a conversion that fails."""
+        while self.wake is not None:
+            self.wake.clear()
+            await self._go_live()
+            if not self.held:
+                await self.wake.wait()
 
     async def _breathe(self) -> None:
         """Wait for a slow client, and let others have the loop."""
@@ -189,6 +224,8 @@ class _Watcher:
             self._pass_on(change)
             return
         self.held.append(change)
+        if self.wake is not None:
+            self.wake.set()
         self.held_bytes += change.size
         if self.held_bytes > UNREAD_BYTES_MAX:
             self.cut()
