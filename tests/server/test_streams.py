@@ -10,12 +10,15 @@ import pytest
 from tests.server.world import PODS, SERVICES, Api, Json, StoppedClock, World, obj, pod, service
 
 from kaa.base.clock import REAL
+from kaa.cluster.pki import Authority
 from kaa.http.api import Request, Response, StreamingResponse, Transport, Upgrade, UpgradeRefused
 from kaa.http.call import Caller
 from kaa.http.inprocess import InProcess
 from kaa.http.serve import serve
+from kaa.http.tls import TlsServer
 from kaa.http.websocket import accept
 from kaa.server.server import ApiServer, ServerSettings
+from kaa.server.subresources.forward import direct
 from kaa.store.memory import MemoryStore
 
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
@@ -30,6 +33,11 @@ class Behind:
         self.open: set[Transport] = set()
 
     def dial(self, host: str, port: int, tls: bool) -> Transport:
+        """As the server itself: kubelets only."""
+        assert (host, port, tls) == ("10.0.0.1", 10250, True)
+        return self.direct(host, port, tls)
+
+    def direct(self, host: str, port: int, tls: bool) -> Transport:
         self.dialled.append((host, port, tls))
         handler = self.at.get((host, port))
         transport = InProcess(handler) if handler is not None else Caller("http://127.0.0.1:1")
@@ -45,8 +53,10 @@ class Behind:
 
 
 @pytest.fixture
-def behind() -> Behind:
-    return Behind()
+def behind(monkeypatch: pytest.MonkeyPatch) -> Behind:
+    made = Behind()
+    monkeypatch.setattr("kaa.server.subresources.proxies.direct", made.direct)
+    return made
 
 
 @pytest.fixture
@@ -351,6 +361,23 @@ async def test_addresses_that_may_not_be_asked(api: Api, behind: Behind) -> None
     await endpoints(api, "s", [{"port": 80}], "loop", "10.1.0.1")
     assert (await api.get(f"{SERVICES}/s/proxy/")).code == 503
     assert behind.dialled == []
+
+
+async def test_pods_speak_tls_with_certificates_of_their_own_and_see_none_of_ours(tmp_path) -> None:
+    authority = Authority(tmp_path, "ca", "somebody")
+    certificate, key = authority.server_files("pod", "pod", ["elsewhere"])
+    seen = []
+
+    def handler(request: Request) -> Response:
+        seen.append(request.peer.certificate_der)
+        return Response(200, b"hello", "text/plain")
+
+    tls = TlsServer(certificate, key, authority.certificate_path)  # it asks for a certificate, and takes none, too
+    async with await serve(handler, tls=tls) as server:
+        transport = direct("127.0.0.1", server.port, True)
+        assert (await transport.call("GET", "/")).body == b"hello"
+        await transport.close()
+    assert seen == [None]
 
 
 async def test_links_lead_through_the_proxy(api: Api, behind: Behind) -> None:

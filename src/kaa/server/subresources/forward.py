@@ -22,13 +22,32 @@ from kaa.http.api import (
     UpgradeRefused,
     Writer,
 )
+from kaa.http.call import Caller
 from kaa.http.pipes import join, let_go
+from kaa.http.tls import TlsClient
 from kaa.meta import errors
 
-__all__ = ["Dial", "closed_soon", "dial_error", "forward_upgrade", "forwarded_headers", "join_path", "pass_body"]
+__all__ = [
+    "Dial",
+    "closed_soon",
+    "dial_error",
+    "direct",
+    "forward_upgrade",
+    "forwarded_headers",
+    "join_path",
+    "pass_body",
+]
 
-#: `(host, port, tls)` to a transport with the server's client certificate: "https" for kubelets, plain for proxies.
+#: `(host, port, tls)` to a transport for a kubelet, as this server: with its client certificate.
 Dial = Callable[[str, int, bool], Transport]
+
+
+def direct(host: str, port: int, tls: bool) -> Transport:
+    """To a pod, or another port of a node: as nobody in particular, and without checking its certificate, which is of
+    its own making. (The original does the same: who must be sure speaks TLS through a port-forward.)"""
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return Caller(f"https://{place}", tls=TlsClient(insecure=True)) if tls else Caller(f"http://{place}")
+
 
 #: Headers of one connection, not of the message (RFC 9110, 7.6.1), and those that are made anew.
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization",

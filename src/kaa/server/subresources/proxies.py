@@ -22,6 +22,7 @@ from kaa.server.subresources.forward import (
     Dial,
     closed_soon,
     dial_error,
+    direct,
     forward_upgrade,
     forwarded_headers,
     join_path,
@@ -40,7 +41,7 @@ _CORS = frozenset({"access-control-allow-credentials", "access-control-allow-hea
 
 
 class Proxies:
-    """Forwards to where `dial` leads."""
+    """Forwards: to kubelets by `dial`, which shows them who asks; to all others directly, as nobody."""
 
     def __init__(self, dial: Dial) -> None:
         self._dial = dial
@@ -52,9 +53,10 @@ class Proxies:
         scheme, name, port = split_target(call, "node")
         host, kubelet_port = self.kubelet_of(call, name)
         if port in ("", str(kubelet_port)):
-            return self._forward(call, host, kubelet_port, True, f"/api/v1/nodes/{call.info.name}/proxy")
+            return self._forward(call, (host, kubelet_port, True), f"/api/v1/nodes/{call.info.name}/proxy", self._dial)
         _check_address(host)
-        return self._forward(call, host, _number(port), scheme == "https", f"/api/v1/nodes/{call.info.name}/proxy")
+        place = (host, _number(port), scheme == "https")
+        return self._forward(call, place, f"/api/v1/nodes/{call.info.name}/proxy")
 
     def pod(self, call: Call) -> Any:
         """A port of a pod; the first one that its containers name, when none is asked for."""
@@ -62,13 +64,13 @@ class Proxies:
         pod = served_form(call.spec, call.objects.get(call.spec, call.namespace, name))
         ip = (pod.get("status") or {}).get("podIP") or ""
         _check_address(ip)
-        return self._forward(call, ip, _pod_port(pod, port), scheme == "https", _prefix(call))
+        return self._forward(call, (ip, _pod_port(pod, port), scheme == "https"), _prefix(call))
 
     def service(self, call: Call) -> Any:
         """A ready endpoint of a service's port, chosen by chance."""
         scheme, name, port = split_target(call, "service")
         ip, number = self._endpoint(call, name, port)
-        return self._forward(call, ip, number, scheme == "https", _prefix(call))
+        return self._forward(call, (ip, number, scheme == "https"), _prefix(call))
 
     def kubelet_of(self, call: Call, name: str) -> tuple[str, int]:
         """Where a node's kubelet listens, by its status; raises 404 and 503."""
@@ -125,7 +127,9 @@ class Proxies:
 
     # --- passing on
 
-    def _forward(self, call: Call, host: str, port: int, tls: bool, prefix: str) -> Any:
+    def _forward(self, call: Call, place: tuple[str, int, bool], prefix: str, dial: Dial | None = None) -> Any:
+        dial = dial or direct
+        host, port, _ = place
         request = call.request
         path = join_path(call.info.rest)
         if not request.headers.get("upgrade"):
@@ -133,9 +137,9 @@ class Proxies:
                 # Relative links of a page at the root work only behind a slash.
                 query = f"?{request.query}" if request.query else ""
                 return Response(301, b"", "", [("Location", f"{request.path}/{query}")])
-            return self._ask(call, self._dial(host, port, tls), host, port, path or "/", prefix)
+            return self._ask(call, dial(*place), host, port, path or "/", prefix)
         more = _told(request, prefix + path)
-        return forward_upgrade(self._dial(host, port, tls), request, path, f"{host}:{port}", more)
+        return forward_upgrade(dial(*place), request, path, f"{host}:{port}", more)
 
     async def _ask(self, call: Call, transport: Transport, host: str, port: int, path: str, prefix: str) -> Answer:
         request = call.request
