@@ -8,8 +8,12 @@
 - `selectors`: label and field selectors, parsed once and matched often.
 - `names`: what may be a name, a label, a key or a port.
 - `patch`: JSON patch and merge patch; `strategic`: the merge that knows which lists are maps.
-- `fieldset`: sets of field paths; `typed`: what a schema makes of a value (its fields, a difference, a merge).
-- `ownership`: who set which field, kept on every write; `managed`: server-side apply, which reads it.
+- `fieldset`: sets of field paths. What a schema makes of values: `typed` (does one fit, which fields does it set, what
+  tells a list's items apart), `wholes` (the set of one that appears, compiled), `comparing` (how two differ),
+  `merging` (two as one, one without some fields).
+- `ownership`: who set which field, kept on every write; `managed`: server-side apply, which reads it; `scaling`: the
+  same seen from an object's `scale`.
+- `gotext`, `unstructured`: values and misfits as the original's messages print them.
 
 No kind is named here, nothing does I/O, and nothing knows what time it is: callers pass the time in.
 """
