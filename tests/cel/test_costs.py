@@ -168,6 +168,7 @@ RUNTIME: list[tuple[str, dict[str, Any], Any, dict[str, int]]] = [
             "string(self.val5) == self.val4": 6,
             "duration(self.val6) == self.val7": 6,
             "timestamp(self.val8) == self.val9": 6,
+            "string(self.val9) == self.val8": 8,
         },
     ),
     (

@@ -213,6 +213,32 @@ def test_no_escape(identifier: str) -> None:
     assert cel.unescape(identifier) is None
 
 
+def test_nulls() -> None:
+    """Absent in fields that a schema names; null in maps and lists."""
+    nullable = {"type": "string", "nullable": True}
+    kind = cel.type_of_openapi(
+        {
+            "type": "object",
+            "properties": {
+                "f": nullable,
+                "m": {"type": "object", "additionalProperties": nullable},
+                "l": {"type": "array", "items": nullable},
+            },
+        }
+    )
+    assert kind is not None
+    env = cel.Environment({"self": kind})
+    value = {"self": {"f": None, "m": {"a": None}, "l": [None]}}
+    for expression in (
+        "!has(self.f)",
+        "'a' in self.m && self.m.size() == 1 && type(self.m['a']) == null_type",
+        "self.l.size() == 1 && type(self.l[0]) == null_type",
+    ):
+        assert env.compile(expression, cel.BOOL).evaluate(value) is True
+    with pytest.raises(cel.EvaluationError, match="no such key: f"):
+        env.compile("self.f == ''").evaluate(value)
+
+
 def test_nothing_is_copied_or_changed() -> None:
     before = repr(OBJECT)
     made = ENV.compile("self.spec.labels").evaluate({"self": OBJECT})

@@ -20,7 +20,6 @@ _PRECEDENCE = {"||": 1, "&&": 2, **dict.fromkeys(_RELATIONS, 3), "+": 4, "-": 4,
 _STARTS = (
     "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
 )
-_FOLLOWS = "{<EOF>, '==', '!=', 'in', '<', '<=', '>=', '>', '&&', '||', '[', '.', '-', '?', '+', '*', '/', '%%'}"
 _FOLD_MACROS: dict[tuple[str, int], tuple[str, int, bool]] = {
     # (name, arguments): (what it is, how many variables, whether it has a condition)
     ("all", 2): ("all", 1, False),
@@ -51,7 +50,9 @@ def parse(source: str) -> Node:
     except RecursionError:
         raise CompileError((Issue(0, f"expression recursion limit exceeded: {DEPTH_MAX}"),), source[:200]) from None
     if reader.token.kind != "end":
-        reader.unexpected(_FOLLOWS, "mismatched input" if reader.token.kind in (")", "]", "}") else "extraneous input")
+        # The generated parser drops a single token too many, and gives up at more.
+        last = reader.tokens[reader.at + 1].kind == "end"
+        reader.unexpected("<EOF>", "extraneous input" if last else "mismatched input")
     return node
 
 
@@ -307,7 +308,7 @@ class _Parser:
             if name == "has" and len(args) == 1:
                 select = args[0]
                 if not isinstance(select, Select) or select.test or select.optional:
-                    self.fail(position, "invalid argument to has() macro")
+                    self.fail(args[0].position, "invalid argument to has() macro")
                 select.test = True
                 return select
             if name in RESERVED:

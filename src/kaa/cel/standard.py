@@ -132,11 +132,11 @@ def _add_lists(frame: Frame, a: Any, b: Any) -> Any:
 _declare("_+_(string, string) -> string", _add_text, cost="add_text", framed=True)
 _declare("_+_(bytes, bytes) -> bytes", _add_text, cost="add_text", framed=True)
 _declare("_+_(list(T), list(T)) -> list(T)", _add_lists, cost="list_add", framed=True)
-_declare("_+_(timestamp, duration) -> timestamp", lambda a, b: times.timestamp(a.nano + b.nano))
-_declare("_+_(duration, timestamp) -> timestamp", lambda a, b: times.timestamp(a.nano + b.nano))
+_declare("_+_(timestamp, duration) -> timestamp", lambda a, b: times.timestamp(a.nano + b.nano, a.offset))
+_declare("_+_(duration, timestamp) -> timestamp", lambda a, b: times.timestamp(a.nano + b.nano, b.offset))
 _declare("_+_(duration, duration) -> duration", lambda a, b: times.duration(a.nano + b.nano))
 _declare("_-_(timestamp, timestamp) -> duration", lambda a, b: times.duration(a.nano - b.nano))
-_declare("_-_(timestamp, duration) -> timestamp", lambda a, b: times.timestamp(a.nano - b.nano))
+_declare("_-_(timestamp, duration) -> timestamp", lambda a, b: times.timestamp(a.nano - b.nano, a.offset))
 _declare("_-_(duration, duration) -> duration", lambda a, b: times.duration(a.nano - b.nano))
 
 # -- comparison

@@ -1,7 +1,7 @@
 """Timestamps and durations: exact to the nanosecond, within the years 1 to 9999, written as Go writes them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -45,6 +45,8 @@ class Timestamp:
     """A moment: nanoseconds since 1970."""
 
     nano: int
+    #: Seconds east of UTC of the zone it was written in, which its text keeps. The same moment elsewhere is equal.
+    offset: int = field(default=0, compare=False)
 
     @property
     def moment(self) -> datetime:
@@ -59,11 +61,11 @@ class Duration:
     nano: int
 
 
-def timestamp(nano: int) -> Timestamp:
+def timestamp(nano: int, offset: int = 0) -> Timestamp:
     """The moment. Raises EvaluationError out of the years that can be written."""
     if not _SECONDS_MIN <= nano // NANO <= _SECONDS_MAX:
         raise EvaluationError("timestamp out of range")
-    return Timestamp(nano)
+    return Timestamp(nano, offset)
 
 
 def duration(nano: int) -> Duration:
@@ -85,7 +87,10 @@ def _moment(match: re.Match[str] | None, text: str) -> Timestamp:
     if offset and offset not in "Zz":
         digits = offset[1:].replace(":", "")
         seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
-        nano -= (seconds if offset[0] == "+" else -seconds) * NANO
+        if seconds >= 86400:
+            raise EvaluationError(f'parsing time "{text}": time zone offset out of range')
+        east = seconds if offset[0] == "+" else -seconds
+        return timestamp(nano - east * NANO, east)
     return timestamp(nano)
 
 
@@ -158,11 +163,16 @@ def parse_json_duration(text: str) -> Duration:
 
 
 def timestamp_text(value: Timestamp) -> str:
-    """RFC 3339 in UTC, with as many digits of the fraction as it has."""
+    """RFC 3339 in the zone it was written in, with as many digits of the fraction as it has."""
     seconds, nano = divmod(value.nano, NANO)
-    moment = _EPOCH + timedelta(seconds=seconds)
+    try:
+        moment = _EPOCH + timedelta(seconds=seconds + value.offset)
+    except OverflowError:
+        raise EvaluationError("timestamp out of range") from None
     fraction = f".{nano:09d}".rstrip("0") if nano else ""
-    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}{fraction}Z"
+    hours, minutes = divmod(abs(value.offset) // 60, 60)
+    zone_text = f"{'-' if value.offset < 0 else '+'}{hours:02d}:{minutes:02d}" if value.offset else "Z"
+    return f"{moment.year:04d}-{moment:%m-%dT%H:%M:%S}{fraction}{zone_text}"
 
 
 def duration_text(value: Duration) -> str:
