@@ -68,7 +68,8 @@ def read_options(call: Call) -> DeleteOptions:
 
 
 def _from_query(call: Call) -> Json:
-    request, found = call.request, {}
+    request = call.request
+    found: Json = {}
     if not request.query:
         return {}
     if text := request.param("gracePeriodSeconds"):

@@ -86,6 +86,7 @@ class _Reader:
 
     def read(self, body: bytes) -> Document:
         documents = 0
+        event: Any
         for event in yaml.parse(body, Loader=_LOADER):
             kind = type(event)
             if kind is yaml.ScalarEvent:
