@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 from tests.kinds import wire_client as wire
-from tests.server.samples import SAMPLES, path_of, sample
+from tests.server.samples import MORE_SAMPLES, SAMPLES, path_of, sample
 from tests.server.world import ACCOUNTS, CM, DEPLOYMENTS, PODS, Api, World, config_map, deployment, obj, pod
 
 from kaa.http.api import StreamReply
@@ -83,8 +83,8 @@ async def watched(api: Api, path: str, accept: str = PROTOBUF, **query: Any) -> 
     return Frames(reply)
 
 
-@pytest.mark.parametrize(("api_version", "plural", "kind", "namespaced", "content"), SAMPLES,
-                         ids=[f"{each[0]}-{each[1]}" for each in SAMPLES])  # fmt: skip
+@pytest.mark.parametrize(("api_version", "plural", "kind", "namespaced", "content"), [*SAMPLES, *MORE_SAMPLES],
+                         ids=[f"{each[0]}-{each[1]}" for each in [*SAMPLES, *MORE_SAMPLES]])  # fmt: skip
 async def test_every_kind_lives_in_protobuf(
     world: World, api_version: str, plural: str, kind: str, namespaced: bool, content: Json
 ) -> None:
