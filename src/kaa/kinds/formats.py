@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from kaa.kinds.metadata import annotation_sizes, labels
@@ -25,6 +26,7 @@ __all__ = [
     "joined_wrong",
     "label_name",
     "node_name",
+    "of_nothing",
     "parsed_cidr",
     "reference",
     "regex_text",
@@ -59,6 +61,11 @@ def regex_text(message: str, shape: str, *examples: str) -> str:
     listing = " or ".join(f"'{example}', " for example in examples)
     start = "e.g. " if examples else ""
     return f"{message} ({start}{listing}regex used for validation is '{shape}')"
+
+
+def of_nothing(problem: Problem) -> Problem:
+    """The same, where the value is an empty list or map: that is shown as a bare null, a missing pointer as a word."""
+    return replace(problem, detail_text=problem.detail_text.replace('"null"', "null", 1))
 
 
 # -- domains

@@ -23,7 +23,8 @@ _NOT_A_NAME = "must be a DNS name, not an IP address"
 def _validate(obj: Json) -> Iterator[Problem]:
     spec = obj.get("spec") or {}
     if not spec.get("rules") and spec.get("defaultBackend") is None:
-        yield invalid(_SPEC, spec.get("rules"), "either `defaultBackend` or `rules` must be specified")
+        text = "either `defaultBackend` or `rules` must be specified"
+        yield invalid(_SPEC, [], text) if spec.get("rules") == [] else formats.of_nothing(invalid(_SPEC, None, text))
     if spec.get("defaultBackend") is not None:
         yield from _backend(spec["defaultBackend"], _SPEC / "defaultBackend")
     for at, rule in enumerate(spec.get("rules") or ()):

@@ -249,9 +249,10 @@ def binding_conditions(found: Json, path: Path) -> Iterator[Problem]:
             yield invalid(here[at], each, "bindingFailureConditions must not overlap with bindingConditions")
     if bad and not good:
         text = "bindingConditions are required to use bindingFailureConditions"
-        yield invalid(path / "bindingConditions", None, text)
+        yield formats.of_nothing(invalid(path / "bindingConditions", None, text))
     if good and not bad:
-        yield invalid(here, None, "bindingFailureConditions are required to use bindingConditions")
+        text = "bindingFailureConditions are required to use bindingConditions"
+        yield formats.of_nothing(invalid(here, None, text))
 
 
 def _again(values: Iterable[str], path: Path) -> Iterator[Problem]:

@@ -97,7 +97,8 @@ def _capacity(found: Json, path: Path) -> Iterator[Problem]:
     if not found:
         yield required(path)
     if "storage" not in found or len(found) > 1:
-        yield not_supported(path, found or None, ("storage",))
+        wrong = not_supported(path, found or None, ("storage",))
+        yield wrong if found else formats.of_nothing(wrong)
     for name, amount in found.items():
         size = quantity.parse(amount)
         if size.value < 0:
