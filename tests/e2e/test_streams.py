@@ -332,6 +332,7 @@ def test_attach(kubectl: Kubectl) -> None:
     assert "through" in once
 
 
+@pytest.mark.conformance("Ephemeral Container Creation")
 def test_debug(plain: Kubectl) -> None:
     words = ("debug", "one", "--image=busybox:1.36", "--target=main", "-c", "doctor", "-it", "--", "sh")
     with terminal(plain, *words) as shown:

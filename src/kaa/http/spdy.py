@@ -22,7 +22,6 @@ FLAG_FIN = 0x01
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 HEADER_BYTES_MAX = 256 * 1024
 STREAM_BYTES_MAX = 1024 * 1024
-ANSWER_BYTES_MAX = 1024 * 1024  # of ours that the peer has not read; beyond it we read nothing more of its own
 _VERSION = 3
 _ID = 0x7FFFFFFF
 
@@ -246,10 +245,11 @@ class SpdySession:
     async def _read_on(self) -> None:
         try:
             while True:
-                self._handle(await self._frame())
+                frame = await self._frame()
+                self._handle(frame)
                 await self._room(self.streams.values())
-                if self.connection.buffered > ANSWER_BYTES_MAX:
-                    await self.connection.drain()
+                if frame.type in (PING, SYN_STREAM):
+                    await self.connection.drain()  # answers to a peer that reads none must not pile up
         except Disconnected:
             pass
         finally:
