@@ -8,6 +8,8 @@ import orjson
 
 from kaa.base.clock import format_seconds
 from kaa.http.api import Answer
+from kaa.kinds.custom.kind import CustomKind, Scale
+from kaa.kinds.custom.paths import find_dotted
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors, managed, scaling, selectors
 from kaa.meta.problems import Path, invalid
@@ -31,7 +33,7 @@ def handle(call: Call) -> Any:
     match call.info.verb:
         case "get":
             entry = call.objects.get(call.spec, call.namespace, call.info.name)
-            return writes.answer_plain(call, scale_of(served_form(call.spec, entry)))
+            return writes.answer_plain(call, scale_of(served_form(call.spec, entry), _places(call.spec)))
         case "update":
             return _update(call)
         case "patch":
@@ -40,26 +42,46 @@ def handle(call: Call) -> Any:
             raise errors.method_not_allowed(call.spec.resource, verb)
 
 
-def scale_of(obj: Json) -> Json:
-    """The `autoscaling/v1 Scale` of an object."""
+def scale_of(obj: Json, places: Scale | None = None) -> Json:
+    """The `autoscaling/v1 Scale` of an object; `places` says where a custom kind has its numbers."""
     meta = obj["metadata"]
     kept = {name: meta[name] for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
             if name in meta}  # fmt: skip
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    selector = spec.get("selector")
-    if isinstance(selector, dict) and not (selector.keys() & {"matchLabels", "matchExpressions"}):
-        selector = {"matchLabels": selector}  # ReplicationController has a plain map
-    text = str(selectors.from_object(selector)) if selector else ""
+    if places is None:
+        spec, status = obj.get("spec") or {}, obj.get("status") or {}
+        selector = spec.get("selector")
+        if isinstance(selector, dict) and not (selector.keys() & {"matchLabels", "matchExpressions"}):
+            selector = {"matchLabels": selector}  # ReplicationController has a plain map
+        text = str(selectors.from_object(selector)) if selector else ""
+        replicas, running = spec.get("replicas"), status.get("replicas")
+    else:
+        replicas, running = find_dotted(obj, places.replicas), find_dotted(obj, places.status_replicas)
+        if replicas is None:
+            path = "." + ".".join(places.replicas)
+            raise errors.internal(f'the spec replicas field "{path}" does not exist')
+        text = find_dotted(obj, places.selector) if places.selector is not None else ""
     scale: Json = {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": kept,
-        "spec": {"replicas": spec.get("replicas", 0)} if spec.get("replicas") else {},
-        "status": {"replicas": status.get("replicas", 0)},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": {"replicas": running or 0},
     }
     if text:
         scale["status"]["selector"] = text
     return scale
+
+
+def _places(spec: KindSpec) -> Scale | None:
+    """Where the kind has its numbers; None where that is the usual place."""
+    return spec.scale if isinstance(spec, CustomKind) else None
+
+
+def _put_replicas(obj: Json, path: tuple[str, ...], replicas: int) -> None:
+    at = obj
+    for name in path[:-1]:
+        at = at.setdefault(name, {})
+    at[path[-1]] = replicas
 
 
 async def _update(call: Call) -> Answer:
@@ -109,11 +131,14 @@ def _kind(call: Call) -> KindSpec:
 async def _set(call: Call, make: Callable[[Json], Json], *, applied: bool = False) -> Answer:
     """Change the replicas to what `make` makes of the Scale, and carry over who owns them."""
     kind, spec = _kind(call), call.spec
+    places = _places(spec)
+    path = places.replicas if places is not None else ("spec", "replicas")
+    elements = tuple(f"f:{name}" for name in path)
 
     def change(obj: Json) -> Json:
-        was, meta = scale_of(obj), obj["metadata"]
+        was, meta = scale_of(obj, places), obj["metadata"]
         stored = meta.get("managedFields") or []
-        was["metadata"]["managedFields"] = scaling.to_scale(stored)
+        was["metadata"]["managedFields"] = scaling.to_scale(stored, elements)
         new = make(orjson.loads(orjson.dumps(was)))
         check_identity(call, new, meta)
         _check_uid(call, new["metadata"].get("uid") or meta["uid"], meta["uid"])
@@ -128,14 +153,14 @@ async def _set(call: Call, make: Callable[[Json], Json], *, applied: bool = Fals
             )  # fmt: skip
         theirs = new["metadata"].get("managedFields") or []
         if stored and theirs != was["metadata"]["managedFields"]:
-            meta["managedFields"] = scaling.to_object(stored, theirs, spec.api_version)
-        obj.setdefault("spec", {})["replicas"] = replicas
+            meta["managedFields"] = scaling.to_object(stored, theirs, spec.api_version, elements)
+        _put_replicas(obj, path, replicas)
         return obj
 
     # Through admission and the strategy of the object itself: a scale is an update of spec.replicas.
     result = await writes.change_object(call, change, subresource="scale", owner="Apply")
     obj = result if isinstance(result, dict) else _decoded(call, result)
-    return writes.answer_plain(call, scale_of(obj))
+    return writes.answer_plain(call, scale_of(obj, places))
 
 
 def _decoded(call: Call, entry: Cached) -> Json:
