@@ -202,8 +202,8 @@ CASES: list[tuple[str, int, Json, list[str]]] = [
         "pods/log",
         'webhooks[0].sideEffects: Unsupported value: "Some": supported values: "None", "NoneOnDryRun"',
         "webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds",
-        "webhooks[0].clientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme; desired format: "
-        "https://host[/path]",
+        "webhooks[0].clientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme; desired "
+        "format: https://host[/path]",
         'webhooks[0].clientConfig.url: Invalid value: "u": user information is not permitted in the URL',
         'webhooks[0].clientConfig.url: Invalid value: "f": fragments are not permitted in the URL',
         'webhooks[0].clientConfig.url: Invalid value: "q": query parameters are not permitted in the URL',
@@ -316,15 +316,15 @@ CASES: list[tuple[str, int, Json, list[str]]] = [
         'spec: Invalid value: "{`nodeName`, `allNodes`}": exactly one of `nodeName`, `nodeSelector`, `allNodes`, '
         "`perDeviceNodeSelection` is required, but multiple fields are set",
         'spec.devices[0].attributes[a/b]: Invalid value: "": exactly one value must be specified',
-        'spec.devices[0].attributes[version].version: Invalid value: "1.2": must be a string compatible with semver.org '
-        "spec 2.0.0"]),
+        'spec.devices[0].attributes[version].version: Invalid value: "1.2": must be a string compatible with '
+        "semver.org spec 2.0.0"]),
     # -- events
     ("event", 1, {"action": "", "type": "Odd", "reportingController": "", "deprecatedCount": 2}, [
         "reportingController: Required value",
         'reportingController: Invalid value: "": name part must be non-empty',
         'reportingController: Invalid value: "": name part must consist of alphanumeric characters, \'-\', \'_\' or '
-        "'.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
-        "used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+        "'.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', "
+        "regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
         "action: Required value",
         'type: Invalid value: "": has invalid value: Odd',
         'count: Invalid value: "": needs to be unset']),
