@@ -1,10 +1,11 @@
 """The contract of admission plugins, and the chain that runs them."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from kaa.kinds.spec import KindSpec
+from kaa.meta import errors
 from kaa.server.request import User
 
 __all__ = ["Attributes", "Chain", "Operation", "Plugin"]
@@ -32,11 +33,24 @@ class Attributes:
     dry_run: bool = False
     options: Json = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    #: What the audit log is to be told, by `plugin.domain/key`.
+    audit: dict[str, str] = field(default_factory=dict)
+    #: What takes back what `validate` has reserved, when the write is not done after all.
+    undo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
     @property
     def resource(self) -> str:
         """`pods`, `deployments.apps`."""
         return self.spec.resource.qualified
+
+    def forbidden(self, why: str) -> errors.StatusError:
+        """403 for this write, to be raised."""
+        return errors.forbidden(self.spec.resource, self.name, why)
+
+    async def give_back(self) -> None:
+        """The write was not done: take back what was reserved for it."""
+        while self.undo:
+            await self.undo.pop()()
 
 
 class Plugin:
@@ -56,22 +70,27 @@ class Plugin:
         return None
 
     def validate(self, attributes: Attributes) -> Awaitable[None] | None:
-        """Raise to refuse. Must not change anything, and reserves nothing in a dry run."""
+        """Raise to refuse. Must not change the object, and reserves nothing in a dry run; what it reserves otherwise it
+        puts into `attributes.undo` too."""
         return None
 
 
 class Chain:
-    """The plugins of a server, in order."""
+    """The plugins of a server, in order. A plugin that has only one of the two hooks costs nothing at the other."""
 
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self.plugins = tuple(plugins)
-        self._kept: dict[tuple[KindSpec, str, Operation], tuple[Plugin, ...]] = {}
+        self._kept: dict[tuple[KindSpec, str, Operation], tuple[tuple[Plugin, ...], tuple[Plugin, ...]]] = {}
 
-    def _of(self, attributes: Attributes) -> tuple[Plugin, ...]:
+    def _of(self, attributes: Attributes) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
         key = (attributes.spec, attributes.subresource, attributes.operation)
         found = self._kept.get(key)
         if found is None:
-            found = tuple(plugin for plugin in self.plugins if plugin.handles(*key))
+            handling = [plugin for plugin in self.plugins if plugin.handles(*key)]
+            found = (
+                tuple(each for each in handling if type(each).mutate is not Plugin.mutate),
+                tuple(each for each in handling if type(each).validate is not Plugin.validate),
+            )
             if len(self._kept) > 4096:  # custom resources come and go
                 self._kept.clear()
             self._kept[key] = found
@@ -79,14 +98,14 @@ class Chain:
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let every plugin change the object."""
-        for plugin in self._of(attributes):
+        for plugin in self._of(attributes)[0]:
             waiting = plugin.mutate(attributes)
             if waiting is not None:
                 await waiting
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin refuse."""
-        for plugin in self._of(attributes):
+        for plugin in self._of(attributes)[1]:
             waiting = plugin.validate(attributes)
             if waiting is not None:
                 await waiting

@@ -139,7 +139,18 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cac
     found = list(spec.validate_create(obj))
     if found:
         raise errors.invalid(spec.resource, meta.get("name", ""), found)
-    await parts.admission.validate(attributes)
+    try:
+        await parts.admission.validate(attributes)
+        return await _commit_new(call, spec, obj)
+    except BaseException:
+        if attributes.undo:
+            await attributes.give_back()
+        raise
+
+
+async def _commit_new(call: Call, spec: KindSpec, obj: Json) -> Cached | Json:
+    """Everything has been admitted: write it, unless its name is taken."""
+    meta = obj["metadata"]
     if not spec.acted_on and spec.not_acted_on:
         call.warnings.append(spec.not_acted_on)
     call.warnings.extend(spec.warnings(obj, None))
@@ -255,6 +266,8 @@ async def change_object(
     subresource = info.subresource if subresource is None else subresource
     for _ in range(CHANGE_TRIES):
         current = call.objects.get(spec, call.namespace, info.name)
+        if (coming := call.objects.ready(spec, (current,))) is not None:
+            await coming
         old = served_form(spec, current)
         made = change(served_form(spec, current))
         new = made if isinstance(made, dict) else await made
@@ -285,18 +298,24 @@ async def change_object(
         if late:
             owners.record(call, old, new, subresource)
         owners.keep_times(new, old)
-        if not trusted:
-            await parts.admission.validate(attributes)
-        if not status_only:
-            call.warnings.extend(spec.warnings(new, old))
-        if call.dry_run:
-            finish = _reserve(call, spec, new, old)
-            if finish is not None:
-                finish(False)
-            return new
-        written = await _write(call, spec, new, old, current)
-        if written is not None:
-            return written
+        done = False
+        try:
+            if not trusted:
+                await parts.admission.validate(attributes)
+            if not status_only:
+                call.warnings.extend(spec.warnings(new, old))
+            if call.dry_run:
+                finish = _reserve(call, spec, new, old)
+                if finish is not None:
+                    finish(False)
+                return new
+            written = await _write(call, spec, new, old, current)
+            if written is not None:
+                done = True
+                return written
+        finally:
+            if not done and attributes.undo:
+                await attributes.give_back()
         if conditional:
             raise errors.conflict(spec.resource, info.name, MODIFIED)
     raise errors.conflict(spec.resource, info.name, MODIFIED)
