@@ -1,7 +1,7 @@
 """Answers into bytes of one connection, one at a time: at once, in pieces, over time, or as another protocol."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 from kaa.base.log import Logger
@@ -65,7 +65,7 @@ class Answerer:
             flags &= ~KEEP
         body = answer.body
         try:
-            length = len(body) if type(body) is bytes else sum(map(len, body))  # type: ignore[arg-type]
+            length = len(body) if type(body) is bytes else answer.length
             head = self._head(answer, flags)
         except Exception as error:
             answer = escaped(request, error)
@@ -211,7 +211,7 @@ def escaped(request: Request | None, error: Exception) -> Response:
     return status_response(500, "InternalError", f"Internal error occurred: {type(error).__name__}")
 
 
-def _pieces(head: bytes, body: Sequence[bytes]) -> Iterator[memoryview | bytes]:
+def _pieces(head: bytes, body: Iterable[bytes]) -> Iterator[memoryview | bytes]:
     """The body in pieces of bounded size: small ones joined, large ones cut, never the whole at once."""
     waiting, size = [head], len(head)
     for part in body:

@@ -6,7 +6,7 @@ parser's callback, so it must not block. Client side: `Transport` is satisfied b
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs, unquote
@@ -21,6 +21,7 @@ __all__ = [
     "Handler",
     "Header",
     "Peer",
+    "Pieces",
     "Reply",
     "ReplyTooLarge",
     "Request",
@@ -107,6 +108,25 @@ class Request:
         return f"Request({self.method} {self.raw_path}{'?' if self.query else ''}{self.query})"
 
 
+class Pieces:
+    """A body whose bytes are gathered while it is written: `len` of it is known, its pieces come when asked for.
+
+    Iterated once at most. What the pieces are made of must not change meanwhile.
+    """
+
+    __slots__ = ("_length", "_made")
+
+    def __init__(self, length: int, made: Iterable[bytes]) -> None:
+        self._length = length
+        self._made = made
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._made)
+
+
 class Response:
     """An answer that is all at hand. `body` may be pieces, which are written one after another and never joined whole.
 
@@ -118,7 +138,7 @@ class Response:
     def __init__(
         self,
         status: int = 200,
-        body: bytes | Sequence[bytes] = b"",
+        body: bytes | Sequence[bytes] | Pieces = b"",
         content_type: str = "application/json",
         headers: Sequence[Header] = (),
     ) -> None:
@@ -126,6 +146,12 @@ class Response:
         self.body = body
         self.content_type = content_type
         self.headers = headers
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        body = self.body
+        return len(body) if isinstance(body, bytes | Pieces) else sum(map(len, body))
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {self.content_type})"

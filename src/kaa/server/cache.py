@@ -16,7 +16,7 @@ import orjson
 from kaa.kinds.spec import KindSpec
 from kaa.store.api import Event as StoreEvent
 
-__all__ = ["ADDED", "DELETED", "MODIFIED", "Cached", "Change", "ResourceCache", "WatchCache", "Watcher"]
+__all__ = ["ADDED", "DELETED", "MODIFIED", "Cached", "Change", "Entries", "ResourceCache", "WatchCache", "Watcher"]
 
 Json = dict[str, Any]
 
@@ -178,6 +178,21 @@ class Cached:
         return made
 
 
+class Entries(list[Cached]):
+    """A namespace's objects at one revision, in key order; shared by all who read them, so never to be changed."""
+
+    __slots__ = ("_wire_bytes",)
+
+    @property
+    def wire_bytes(self) -> int:
+        """The size of all of them; worked out once."""
+        try:
+            return self._wire_bytes
+        except AttributeError:
+            self._wire_bytes = total = sum([len(each.wire) for each in self])
+            return total
+
+
 class Change:
     """One change: what the object is now, what it was, and its frames, each made once for all who watch."""
 
@@ -231,6 +246,8 @@ class ResourceCache:
         self.objects: dict[str, Cached] = {}
         self._keys: list[str] = []
         self._keys_stale = False
+        #: The list read last, until something changes: many clients ask for the same one.
+        self._latest: tuple[str, Entries] | None = None
         self._changes: deque[Change] = deque()
         self._change_bytes = 0
         self._watchers: dict[Watcher, None] = {}
@@ -251,13 +268,17 @@ class ResourceCache:
             self._keys_stale = False
         return self._keys
 
-    def in_namespace(self, namespace: str) -> list[Cached]:
+    def in_namespace(self, namespace: str) -> Entries:
         """The objects of a namespace ("": all), in key order."""
+        if self._latest is not None and self._latest[0] == namespace:
+            return self._latest[1]
         keys = self.keys
         if namespace:
             keys = keys[bisect_left(keys, f"{namespace}/") : bisect_left(keys, f"{namespace}0")]
         objects = self.objects
-        return [objects[key] for key in keys]
+        made = Entries([objects[key] for key in keys])
+        self._latest = (namespace, made)
+        return made
 
     def snapshot(self, revision: int, namespace: str) -> list[Cached] | None:
         """What `keep_snapshot` kept, or None when it has been pushed out."""
@@ -319,10 +340,12 @@ class ResourceCache:
         """Take in an object while the server starts: no change is made of it."""
         self.objects[cached.key] = cached
         self._keys_stale = True
+        self._latest = None
 
     def change(self, revision: int, key: str, new: Cached | None) -> Change | None:
         """Bring one object up to date; the change is remembered, and told by `tell`."""
         old = self.objects.get(key)
+        self._latest = None
         if new is None:
             if old is None:
                 return None

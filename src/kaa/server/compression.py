@@ -43,10 +43,7 @@ async def _when_made(coming: Awaitable[Answer]) -> Answer:
 
 
 def _large(answer: Answer) -> bool:
-    if not isinstance(answer, Response):
-        return False
-    body = answer.body
-    return (len(body) if isinstance(body, bytes) else sum(map(len, body))) > LARGE_BYTES
+    return isinstance(answer, Response) and answer.length > LARGE_BYTES
 
 
 async def _compressed(answer: Answer) -> Answer:

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from kaa.http.api import Response
+from kaa.http.api import Pieces, Response
 from kaa.kinds import protobuf
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
@@ -14,7 +14,6 @@ from kaa.server.cache import Cached
 from kaa.server.forms.accept import JSON_TYPE, PROTOBUF_TYPE, YAML_TYPE, clauses
 from kaa.server.forms.api import Form
 from kaa.server.forms.people import to_yaml
-from kaa.server.forms.plain import JSON
 
 __all__ = ["render", "render_list", "render_object", "render_status"]
 
@@ -34,7 +33,9 @@ def render_list(form: Form, spec: KindSpec, objects: Sequence[Cached], metadata:
                 headers: Iterable[tuple[str, str]] = ()) -> Response | Awaitable[Response]:  # fmt: skip
     """A list as an answer, in pieces. A long one that has to be made first is made in steps, so others get the loop."""
     pieces = form.listing(spec, objects, metadata)
-    if form is JSON or len(objects) <= AT_ONCE_STEPS * form.step:
+    if isinstance(pieces, Pieces):
+        return Response(200, pieces, form.content_type, tuple(headers))
+    if len(objects) <= AT_ONCE_STEPS * form.step:
         return Response(200, list(pieces), form.content_type, tuple(headers))
     return _in_steps(pieces, form.content_type, tuple(headers))
 

@@ -8,7 +8,7 @@ import orjson
 from kaa.kinds.spec import KindSpec
 from kaa.server.cache import Cached
 
-__all__ = ["MADE_OBJECTS", "PEOPLE_OBJECTS", "PIECE_OBJECTS", "Form", "Json", "items", "wire_of"]
+__all__ = ["MADE_OBJECTS", "PEOPLE_OBJECTS", "PIECE_OBJECTS", "Form", "Json", "items", "items_length", "wire_of"]
 
 Json = dict[str, Any]
 
@@ -53,9 +53,15 @@ def wire_of(spec: KindSpec, cached: Cached) -> bytes:
 def items(head: Json, field: bytes, objects: Sequence[Cached], step: int,
            make: Callable[[Cached], bytes]) -> Iterator[bytes]:  # fmt: skip
     """A JSON list in pieces."""
+    # `items_length` counts these bytes.
     yield orjson.dumps(head)[:-1] + b',"%b":[' % field
     for start in range(0, len(objects), step):
         if start:
             yield b","
         yield b",".join(map(make, objects[start : start + step]))
     yield b"]}\n"
+
+
+def items_length(head: Json, field: bytes, count: int, size: int) -> int:
+    """Bytes of the list that `items` makes of so many objects, which are so many bytes together."""
+    return len(orjson.dumps(head)) - 1 + len(b',"%b":[' % field) + size + max(0, count - 1) + len(b"]}\n")

@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 
+from kaa.http.api import Pieces
 from kaa.kinds.spec import KindSpec
-from kaa.server.cache import Cached
+from kaa.server.cache import Cached, Entries
 from kaa.server.forms.accept import JSON_TYPE
-from kaa.server.forms.api import PIECE_OBJECTS, Json, items, wire_of
+from kaa.server.forms.api import PIECE_OBJECTS, Json, items, items_length, wire_of
 
 __all__ = ["JSON", "PARTIALS", "JsonForm", "PartialForm"]
 
@@ -33,9 +34,12 @@ class JsonForm:
     def listing(self, spec: KindSpec, objects: Sequence[Cached], metadata: Json, step: int = 0) -> Iterable[bytes]:
         """As they are held, with commas between them."""
         head = {"kind": spec.resource.list_kind, "apiVersion": spec.resource.api_version, "metadata": metadata}
-        plain = spec.conversion is None and not spec.custom  # nothing to be asked of each object
-        make = _WIRE if plain else lambda each: wire_of(spec, each)
-        return items(head, b"items", objects, step or self.step, make)
+        step = step or self.step
+        if spec.conversion is not None or spec.custom:  # each object is asked in which version it is
+            return items(head, b"items", objects, step, lambda each: wire_of(spec, each))
+        size = objects.wire_bytes if isinstance(objects, Entries) else sum([len(each.wire) for each in objects])
+        length = items_length(head, b"items", len(objects), size)
+        return Pieces(length, items(head, b"items", objects, step, _WIRE))
 
     def plain(self, spec: KindSpec, obj: Json) -> bytes:
         """Encoded."""

@@ -68,7 +68,7 @@ def _got(call: Call) -> Answering:
         answer = Response(200, forms.wire_of(spec, entry))
     else:
         answer = forms.render_object(call.form(), spec, entry, headers=call.warning_headers())
-    if len(answer.body) > LARGE_BYTES:
+    if answer.length > LARGE_BYTES:
         return squeezed(headers.get("accept-encoding", ""), answer)
     return answer
 
