@@ -1,8 +1,8 @@
 """What the API server does per second, what it holds, and how late its loop is, as JSON on standard output.
 
-`python bench/apiserver.py [--seconds S] [--directory D] [--only NAME ...]`. The server is a process of its own on
-SQLite, every write synced (choose D on the disk in question), behind TLS, with the client's identity in a bearer token;
-`wrk` (Debian: apt-get install wrk) is the client. On a machine with two cores each has one. `original` is what
+`python bench/apiserver.py [--seconds S] [--directory D] [--only NAME ...] [--profile]`. The server is a process of its
+own on SQLite, every write synced (choose D on the disk in question), behind TLS, with the client's identity in a bearer
+token; `wrk` (Debian: apt-get install wrk) is the client. On a machine with two cores each has one. `original` is what
 kube-apiserver 1.36 with etcd does on such a machine; the ratio is to the greater of its two figures.
 """
 
@@ -58,9 +58,10 @@ WATCHERS = 1000
 class Bench:
     """One run: figures gather in `figures`."""
 
-    def __init__(self, directory: Path, seconds: int) -> None:
+    def __init__(self, directory: Path, seconds: int, profiling: bool) -> None:
         self.directory = directory
         self.seconds = seconds
+        self.profiling = profiling
         self.figures: dict[str, object] = {}
 
     def rate(self, server: Served, name: str, path: str, connections: int, script: str = "") -> None:
@@ -75,8 +76,17 @@ class Bench:
             "server_us_each": round(used / self.seconds / found["per_second"] * 1e6, 1),
             "loop_lag": server.lag(),
             "original": ORIGINAL[name],
+            **self.profiled(server, path, connections, script),
             "ratio": round(found[unit] / ORIGINAL[name][1], 2),
         }
+
+    def profiled(self, server: Served, path: str, connections: int, script: str) -> dict[str, object]:
+        """Where the time of the loop's thread goes, by another, slower run."""
+        if not self.profiling:
+            return {}
+        server.profile()
+        wrk(server.url + path, self.seconds, connections, script)
+        return {"profile_percent": server.profile()}
 
     async def rates(self) -> None:
         """An empty server: memory, reads, writes."""
@@ -171,9 +181,9 @@ def stored_bytes(folder: Path) -> int:
         return int(rows.fetchone()[0])
 
 
-async def main(directory: Path, seconds: int, only: list[str]) -> None:
+async def main(directory: Path, seconds: int, only: list[str], profiling: bool) -> None:
     """Measure and print."""
-    bench = Bench(directory, seconds)
+    bench = Bench(directory, seconds, profiling)
     for name in only or ("rates", "lists", "watch"):
         await getattr(bench, name)()
     print(json.dumps(bench.figures, indent=1))
@@ -184,8 +194,9 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--only", nargs="*", choices=("rates", "lists", "watch"), default=[])
+    parser.add_argument("--profile", action="store_true", help="tell also which functions took the time")
     given = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
     with tempfile.TemporaryDirectory(dir=given.directory) as folder:
-        uvloop.run(main(Path(folder), given.seconds, given.only))
+        uvloop.run(main(Path(folder), given.seconds, given.only, given.profile))

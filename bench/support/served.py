@@ -1,11 +1,14 @@
 """An API server in a process of its own, on SQLite with every write synced, behind TLS; and a bare TLS server.
 
-The child answers lines on its standard input: `lag` gives how late its loop was since the last time, as JSON.
+The child answers lines on its standard input, as JSON: `lag` gives how late its loop was since the last time;
+`profile` begins to profile its loop's thread, and the next `profile` ends that and tells where the time went.
 """
 
 import asyncio
+import cProfile
 import json
 import os
+import pstats
 import re
 import ssl
 import subprocess
@@ -20,6 +23,8 @@ sys.path.insert(0, str(ROOT / "src"))
 
 TOKEN = "bench-token"
 LAG_INTERVAL_SECONDS = 0.005
+#: Functions a profile shows.
+PROFILED = 12
 
 
 class Served:
@@ -55,8 +60,15 @@ class Served:
 
     def lag(self) -> dict[str, float]:
         """How late the loop was since this was last asked: p99 and worst, in milliseconds."""
+        return self._ask("lag")
+
+    def profile(self) -> dict[str, float]:
+        """Begin to profile, or end: then the functions that took most, with their own share of the time."""
+        return self._ask("profile")
+
+    def _ask(self, what: str) -> dict[str, float]:
         assert self._process.stdin
-        self._process.stdin.write("lag\n")
+        self._process.stdin.write(f"{what}\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -125,16 +137,36 @@ def _answer_lines() -> None:
 
     meter = LagMeter(LAG_INTERVAL_SECONDS)
     meter.start()
+    running: list[cProfile.Profile] = []
 
     def answer() -> None:
-        if not sys.stdin.readline():
+        line = sys.stdin.readline()
+        if not line:
             asyncio.get_running_loop().remove_reader(sys.stdin)
+            return
+        if line.strip() == "profile":
+            if not running:
+                running.append(cProfile.Profile())
+                running[0].enable()
+                print("{}", flush=True)
+            else:
+                print(json.dumps(_shares(running.pop())), flush=True)
             return
         worst = {"p99_ms": meter.quantile(0.99) * 1000, "worst_ms": round(meter.max_seconds * 1000, 1)}
         print(json.dumps(worst), flush=True)
         meter.reset()
 
     asyncio.get_running_loop().add_reader(sys.stdin, answer)
+
+
+def _shares(profile: cProfile.Profile) -> dict[str, float]:
+    """The functions that took most time of their own, as percentages of all."""
+    profile.disable()
+    rows = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    whole = sum(row[2] for row in rows.values())
+    most = sorted(rows.items(), key=lambda item: -item[1][2])[:PROFILED]
+    return {f"{Path(name).parent.name}/{Path(name).stem}:{function}" if name != "~" else function:
+            round(row[2] / whole * 100, 1) for (name, _, function), row in most}  # fmt: skip
 
 
 if __name__ == "__main__":
