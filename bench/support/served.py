@@ -84,8 +84,9 @@ class Served:
 
 
 async def api(directory: Path) -> None:
-    """The API server process."""
+    """The API server process, as `kaa apiserver` runs it."""
     started = time.perf_counter()
+    from kaa.base import memory
     from kaa.cluster.pki import Authority
     from kaa.http.tls import TlsServer
     from kaa.server.server import ApiServer, ServerSettings
@@ -102,6 +103,7 @@ async def api(directory: Path) -> None:
         tls=TlsServer(certificate, key, authority.certificate_path),
     )
     await server.start()
+    memory.settle()
     _answer_lines()
     print(json.dumps({"port": server.port, "ready_seconds": round(time.perf_counter() - started, 3)}), flush=True)
     await server.run()

@@ -1,7 +1,6 @@
 """What every long-running process of Kaa does: signals, readiness, garbage collection, a clean end."""
 
 import asyncio
-import gc
 import os
 import shutil
 import signal
@@ -9,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from kaa.base import memory
 from kaa.base.clock import REAL
 from kaa.base.log import Logger
 from kaa.base.tasks import Scope
@@ -21,8 +21,6 @@ __all__ = ["Ready", "run_process"]
 Ready = Callable[[], None]
 Main = Callable[[Ready], Coroutine[Any, Any, None]]
 
-#: A full collection walks every object that is not frozen; the first figure keeps the young generation's rare.
-GC_THRESHOLDS = (20_000, 20, 50)
 LOG_CHECK_SECONDS = 60.0
 STOP_SECONDS_MAX = 30.0
 
@@ -34,7 +32,7 @@ def run_process(name: str, main: Main) -> int:
     """
     from kaa.http.loop import run
 
-    gc.disable()  # until everything is loaded: what is made now stays
+    memory.hold()
     return run(_supervise(name, main))
 
 
@@ -79,10 +77,7 @@ async def _supervise(name: str, main: Main) -> int:
 
 
 def _ready(log: Logger) -> None:
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    gc.enable()
+    memory.settle()
     descriptor = os.environ.pop(READY_FD, "")
     if descriptor:
         try:
