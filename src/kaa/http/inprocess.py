@@ -67,7 +67,14 @@ class InProcess(BaseTransport):
     async def _stream(self, ask: Ask) -> StreamReply:
         answer = await self._answer(ask)
         if isinstance(answer, StreamingResponse):
-            return self._open(answer, ask.method)
+            stream = self._open(answer, ask.method)
+            try:
+                # As over a socket: it has begun when the caller learns of it, or a watch misses the caller's next write.
+                await asyncio.sleep(0)
+            except asyncio.CancelledError:
+                await stream.aclose()
+                raise
+            return stream
         return _WholeReply(_reply(_whole(answer), ask.method), self._line_bytes_max)
 
     async def _upgrade(self, ask: Ask, protocol: str) -> Upgraded:
