@@ -23,7 +23,7 @@ async def test_a_certificate_of_another_authority_is_refused(world: World, tmp_p
     (tmp_path / "other").mkdir()
     async with hook(tmp_path, dict) as there, hook(tmp_path / "other", dict) as other:
         config = {**there.client_config(), "caBundle": other.ca_bundle}
-        with pytest.raises(WebhookError, match="certificate is not trusted"):
+        with pytest.raises(WebhookError, match="x509: certificate signed by unknown authority"):
             await world.server.parts.webhooks.ask(config, {}, timeout_seconds=5)
         assert there.asked == []
 
@@ -39,7 +39,7 @@ async def test_an_answer_that_is_none_is_an_error(world: World, tmp_path: Path) 
         raise RuntimeError("no idea")
 
     async with hook(tmp_path, broken) as there:
-        with pytest.raises(WebhookError, match=r"answered 500.*no idea"):
+        with pytest.raises(WebhookError, match=r"an error on the server .*no idea.* has prevented the request from succeeding"):
             await world.server.parts.webhooks.ask(there.client_config(), {}, timeout_seconds=5)
 
 
@@ -69,5 +69,5 @@ async def test_another_name_than_the_services_is_not_trusted(world: World, tmp_p
         far = obj("Service", "far", spec={"type": "ExternalName", "externalName": "localhost"})
         (await world.admin.post(SERVICES, far)).ok()
         config = there.service_config("default", "far", port=there.port)
-        with pytest.raises(WebhookError, match="not trusted"):
+        with pytest.raises(WebhookError, match="tls: failed to verify certificate: x509: Hostname mismatch"):
             await world.server.parts.webhooks.ask(config, {}, timeout_seconds=5)

@@ -1,7 +1,8 @@
-"""The hook for CEL: what an expression may use, and the check that is made of it when it is written.
+"""Expressions as validation sees them: what one may refer to, and what is wrong with it when it is written.
 
-Whoever has a compiler installs it (`install`); until then an expression is only asked to be there. A compiler
-answers what is wrong with an expression, in the words of the API, or "" where it compiles and is cheap enough.
+Those of admission are compiled here (`environments`). For others, such as the selectors of devices, whoever has a
+compiler installs it (`install`); until then such an expression is only asked to be there. A compiler answers what is
+wrong with an expression, in the words of the API, or "" where it compiles and is cheap enough.
 """
 
 from __future__ import annotations
@@ -45,10 +46,30 @@ def install(compiler: Compiler) -> None:
 
 def compiled(expression: str, scope: Scope, path: Path) -> Iterator[Problem]:
     """The problem of an expression, if there is one and somebody who finds it."""
+    if scope.admission:
+        wrong = _of_admission(expression, scope)
+        if wrong:
+            yield invalid(path, expression, wrong)
+        return
     for compiler in _installed:
         wrong = compiler(expression, scope)
         if wrong:
             yield invalid(path, expression, wrong)
+
+
+def _of_admission(expression: str, scope: Scope) -> str:
+    from kaa.kinds.admissionregistration import environments  # not before there is an expression
+
+    mutation = "apply" in scope.answers or "jsonpatch" in scope.answers
+    variables = environments.compile_variables(scope.variables, params=scope.params)
+    env = environments.environment(
+        params=scope.params, authorizer=scope.authorizer, mutation=mutation, variables=variables
+    )
+    try:
+        environments.compile_expression(env, expression, scope.answers)
+    except environments.Wrong as error:
+        return str(error)
+    return ""
 
 
 _RESERVED = frozenset(

@@ -35,6 +35,14 @@ class Attributes:
     warnings: list[str] = field(default_factory=list)
     #: What the audit log is to be told, by `plugin.domain/key`.
     audit: dict[str, str] = field(default_factory=dict)
+    #: The options of the write as the API has them (`CreateOptions`, ...), made when somebody asks; None: it has none.
+    options_of: Callable[[], Json] | None = None
+    #: 1 while the plugins mutate for the second time, because a webhook or policy has changed the object.
+    round: int = 0
+    #: Set by a webhook or policy that has changed the object: all plugins are to see it once more.
+    again: bool = False
+    #: What plugins remember from one round to the next, by their name.
+    memory: dict[str, Any] = field(default_factory=dict)
     #: What takes back what `validate` has reserved, when the write is not done after all.
     undo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
 
@@ -42,6 +50,13 @@ class Attributes:
     def resource(self) -> str:
         """`pods`, `deployments.apps`."""
         return self.spec.resource.qualified
+
+    def replace_object(self, new: Json) -> None:
+        """Make the object another one, in place: whoever holds it holds the new one."""
+        assert self.object is not None
+        if new is not self.object:
+            self.object.clear()
+            self.object.update(new)
 
     def forbidden(self, why: str) -> errors.StatusError:
         """403 for this write, to be raised."""
@@ -54,12 +69,15 @@ class Attributes:
 
 
 class Plugin:
-    """One concern of admission. `handles` is asked once per (resource, subresource, operation) and kept.
+    """One concern of admission. `handles` is asked once per (resource, subresource, operation) and kept, until the
+    plugin calls `changed`.
 
     Both hooks may be plain or async; a refusal is a raised StatusError, as a rule `errors.forbidden(...)`.
     """
 
     name = ""
+    #: To be called when `handles` would answer differently from now on; put in by the chain.
+    changed: Callable[[], None] = staticmethod(lambda: None)
 
     def handles(self, spec: KindSpec, subresource: str, operation: Operation) -> bool:
         """Whether the plugin wants to see such writes at all."""
@@ -81,6 +99,8 @@ class Chain:
     def __init__(self, plugins: Sequence[Plugin]) -> None:
         self.plugins = tuple(plugins)
         self._kept: dict[tuple[KindSpec, str, Operation], tuple[tuple[Plugin, ...], tuple[Plugin, ...]]] = {}
+        for plugin in self.plugins:
+            plugin.changed = self._kept.clear
 
     def _of(self, attributes: Attributes) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
         key = (attributes.spec, attributes.subresource, attributes.operation)
@@ -97,11 +117,18 @@ class Chain:
         return found
 
     async def mutate(self, attributes: Attributes) -> None:
-        """Let every plugin change the object."""
-        for plugin in self._of(attributes)[0]:
+        """Let every plugin change the object; all of them once more, where a webhook or a policy has."""
+        plugins = self._of(attributes)[0]
+        for plugin in plugins:
             waiting = plugin.mutate(attributes)
             if waiting is not None:
                 await waiting
+        if attributes.again and not attributes.round:
+            attributes.round = 1
+            for plugin in plugins:
+                waiting = plugin.mutate(attributes)
+                if waiting is not None:
+                    await waiting
 
     async def validate(self, attributes: Attributes) -> None:
         """Let every plugin refuse."""

@@ -61,6 +61,13 @@ class Conversions:
             return {**obj, "apiVersion": spec.storage_version}
         return (await self._ask(spec, [obj], spec.storage_version))[0]
 
+    async def to_version(self, spec: KindSpec, obj: Json, target: KindSpec) -> Json:
+        """A copy of the object as `target`, another version of `spec`, has it."""
+        copied: Json = orjson.loads(orjson.dumps(obj))
+        if not isinstance(spec, CustomKind) or not spec.converted_by_webhook:
+            return {**copied, "apiVersion": target.api_version}
+        return (await self._ask(spec, [copied], target.api_version))[0]
+
     async def _ask(self, spec: CustomKind, objects: list[Json], version: str) -> list[Json]:
         hook = spec.definition["spec"]["conversion"]["webhook"]
         told = next(each for each in hook["conversionReviewVersions"] if each in ("v1", "v1beta1"))

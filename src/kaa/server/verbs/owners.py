@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-
 from kaa.base.clock import format_seconds
 from kaa.kinds.spec import KindSpec
 from kaa.meta import managed
@@ -16,6 +14,7 @@ from kaa.meta.fieldset import FieldSet, path_text, paths
 from kaa.meta.managed import View, Views
 from kaa.meta.typed import fields_of
 from kaa.server.call import Call
+from kaa.server.objects import carried
 
 __all__ = ["apply", "keep_times", "record", "views_of"]
 
@@ -85,19 +84,9 @@ def views_of(call: Call) -> Views:
         other = registry.by_kind(version, spec.kind)
         if other is None or other.storage_prefix != spec.storage_prefix or not other.storable:
             return None
-        return View(other.schema, lambda obj: _carried(obj, spec, other), lambda obj: _carried(obj, other, spec))
+        return View(other.schema, lambda obj: carried(obj, spec, other), lambda obj: carried(obj, other, spec))
 
     return views
-
-
-def _carried(obj: Json, source: KindSpec, target: KindSpec) -> Json:
-    """A copy of an object in another version."""
-    copied: Json = orjson.loads(orjson.dumps(obj))
-    if source.conversion is not None:
-        copied = source.conversion.to_stored(copied)
-    if target.conversion is not None:
-        copied = target.conversion.from_stored(copied)
-    return copied
 
 
 def _reset(spec: KindSpec, subresource: str, new: Json, old: Json | None) -> FieldSet | None:
