@@ -60,6 +60,8 @@ async def serve(options: ServerOptions, ready: Ready) -> None:
             anonymous_auth=options.anonymous_auth,
             service_account_issuer=options.service_account_issuer,
             api_audiences=options.api_audiences,
+            encryption_provider_config=options.encryption_provider_config,
+            encryption_provider_config_automatic_reload=options.encryption_provider_config_automatic_reload,
         )
         dial = node_dial(files.ca.read_bytes(), *(each.read_bytes() for each in files.kubelet_client))
         server = ApiServer(store, settings, token_key=load_or_make_key(files.token_key), tls=tls, dial=dial)

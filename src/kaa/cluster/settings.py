@@ -156,6 +156,15 @@ class ServerOptions:
     api_audiences: tuple[str, ...] = setting(
         (), "Whom tokens for this server are meant for. Default: the issuer.", metavar="NAME,..."
     )
+    encryption_provider_config: Path | None = setting(
+        None,
+        """An EncryptionConfiguration (apiserver.config.k8s.io/v1): which resources are encrypted in the store, and with
+        which keys. The first provider writes, all of them read. Without it everything is stored as it is.""",
+        metavar="FILE",
+    )
+    encryption_provider_config_automatic_reload: bool = setting(
+        False, "Follow changes of that file: a key is exchanged without a restart."
+    )
     cluster_dns_endpoint: str = setting(
         "",
         """Where a node's DNS server answers. The service kube-dns in kube-system, at the tenth address of the service

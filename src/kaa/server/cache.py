@@ -14,6 +14,7 @@ import msgspec
 import orjson
 
 from kaa.kinds.spec import KindSpec
+from kaa.server.unreadable import why_unreadable
 from kaa.store.api import Event as StoreEvent
 
 __all__ = ["ADDED", "DELETED", "MODIFIED", "Cached", "Change", "Entries", "ResourceCache", "WatchCache", "Watcher"]
@@ -244,6 +245,8 @@ class ResourceCache:
         #: Nothing before this revision can be replayed.
         self.floor = revision
         self.objects: dict[str, Cached] = {}
+        #: Objects that are stored in a way this server can't read: why, by key. Whoever reads them is told so.
+        self.unreadable: dict[str, str] = {}
         self._keys: list[str] = []
         self._keys_stale = False
         #: The list read last, until something changes: many clients ask for the same one.
@@ -411,7 +414,12 @@ class WatchCache:
         """Take in one stored entry while the server starts."""
         cache, name = self._place(key)
         if cache is not None:
-            cache.load(make_cached(cache.spec, name, revision, stored))
+            try:
+                cache.load(make_cached(cache.spec, name, revision, stored))
+            except ValueError:  # it does not begin as an object does
+                cache.unreadable[name] = why_unreadable(stored)
+            else:
+                cache.unreadable.pop(name, None)
 
     def apply(self, events: Sequence[StoreEvent]) -> None:
         """One durable batch has been committed. Everything is brought up to date before anyone is told."""
@@ -422,8 +430,14 @@ class WatchCache:
             if cache is None:
                 continue
             new: Cached | None = None
+            if cache.unreadable:
+                cache.unreadable.pop(key, None)
             if not event.deleted:
-                new = make_cached(cache.spec, key, event.mod_revision, event.value)
+                try:
+                    new = make_cached(cache.spec, key, event.mod_revision, event.value)
+                except ValueError:  # another server has keys that this one has not
+                    cache.unreadable[key] = why_unreadable(event.value)
+                    continue
                 pending = self._pending.get(event.key)
                 if pending is not None and pending[0] is event.value:
                     new.note(pending[1])

@@ -71,8 +71,13 @@ class Health:
         """Counters in the Prometheus text form."""
         lines = ["# TYPE apiserver_request_total counter"]
         lines += [f'apiserver_request_total{{verb="{verb.upper()}"}} {count}' for verb, count in self.counts.items()]
+        said = ""
         for name, read in self.gauges.items():
-            lines += [f"# TYPE {name} gauge", f"{name} {read():g}"]
+            base = name.partition("{")[0]  # several of one name differ by their labels
+            if base != said:
+                lines.append(f"# TYPE {base} {'counter' if base.endswith('_total') else 'gauge'}")
+                said = base
+            lines.append(f"{name} {read():g}")
         lines += _histogram("kaa_event_loop_lag_seconds", self.lag)
         lines += ["# TYPE process_uptime_seconds gauge",
                   f"process_uptime_seconds {self._clock.monotonic() - self._started:.3f}", ""]  # fmt: skip

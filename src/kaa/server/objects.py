@@ -4,7 +4,7 @@ Writers hand in decoded objects and get cache entries back. What is returned has
 to every reader.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import orjson
@@ -103,6 +103,11 @@ class Objects:
         self.trouble = ""
         #: Converts objects of custom kinds; put in by the server.
         self.conversions: Converting | None = None
+        #: Whether what is stored under a key should be written anew though it stays the same; put in by the server
+        #: where values are encrypted.
+        self.stale: Callable[[str], Awaitable[bool]] | None = None
+        #: The largest object that the store takes.
+        self.value_bytes_max = VALUE_BYTES_MAX
 
     async def start(self) -> None:
         """Load every object, then follow the store. Nothing is served before this has returned."""
@@ -125,7 +130,7 @@ class Objects:
     async def below(self, prefix: str) -> list[Json]:
         """Stored objects, before anything is loaded: what says which kinds there are to load."""
         found = await self.store.range(prefix)
-        return [orjson.loads(each.value) for each in found.entries]
+        return [orjson.loads(each.value) for each in found.entries if each.value.startswith(b"{")]
 
     def define(self, stored: KindSpec) -> None:
         """Keep objects of a custom kind, or go on keeping them under a new definition. `stored` is the kind in its
@@ -146,8 +151,26 @@ class Objects:
         return self.cache.resource(spec)
 
     def find(self, spec: KindSpec, namespace: str, name: str) -> Cached | None:
-        """An object, or None."""
-        return self.cache.resource(spec).objects.get(name_of(namespace, name))
+        """An object, or None. Raises 500 for one that is there and can't be read."""
+        cache, key = self.cache.resource(spec), name_of(namespace, name)
+        found = cache.objects.get(key)
+        if found is None and key in cache.unreadable:
+            raise errors.internal(cache.unreadable[key])
+        return found
+
+    def check_readable(self, spec: KindSpec, namespace: str = "") -> None:
+        """Raise 500 where a list of these objects would lack one that can't be read."""
+        for key, reason in self.cache.resource(spec).unreadable.items():
+            if not namespace or key.startswith(f"{namespace}/"):
+                raise errors.internal(f'unable to transform key "{spec.storage_prefix}{key}": {reason}')
+
+    async def read_again(self) -> None:
+        """Read what could not be read before: there may be keys for it by now."""
+        for cache in self.cache.all():
+            for name in list(cache.unreadable):
+                entry = await self.store.get(cache.spec.storage_prefix + name)
+                if entry is not None and name in cache.unreadable:
+                    self.cache.load(entry.key, entry.value, entry.mod_revision)
 
     def get(self, spec: KindSpec, namespace: str, name: str) -> Cached:
         """An object; raises NotFound."""
@@ -173,7 +196,8 @@ class Objects:
         meta = obj["metadata"]
         key = name_of(meta.get("namespace", ""), meta["name"])
         wire = make_cached(current.spec, key, current.revision, stored).wire
-        if wire == current.wire or (len(wire) == len(current.wire) and orjson.loads(wire) == current.decode()):
+        same = wire == current.wire or (len(wire) == len(current.wire) and orjson.loads(wire) == current.decode())
+        if same and (self.stale is None or not await self.stale(spec.storage_prefix + key)):
             return current  # the same, perhaps with its fields in another order
         try:
             return await self._put(spec, obj, current.revision, also, stored)
@@ -199,8 +223,8 @@ class Objects:
             path = Path("metadata") / "name"
             raise errors.invalid(spec.resource, meta["name"][:100], [
                 invalid(path, meta["name"][:100] + "...", f"must be no more than {NAME_BYTES_MAX} bytes")])  # fmt: skip
-        if len(stored) > VALUE_BYTES_MAX:
-            raise errors.too_large(VALUE_BYTES_MAX)
+        if len(stored) > self.value_bytes_max:
+            raise errors.too_large(self.value_bytes_max)
         if spec.conversion is None and not (spec.custom and obj["apiVersion"] != spec.storage_version):
             self.cache.expect(key, stored, obj)
         try:

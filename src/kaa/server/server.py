@@ -1,7 +1,9 @@
 """The API server put together: settings in, a listening server out."""
 
+import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -33,6 +35,9 @@ from kaa.server.subresources.nodes import Dial, NodeStreams
 from kaa.server.webhooks import Webhooks
 from kaa.store.api import Store
 
+if TYPE_CHECKING:
+    from kaa.server.encryption import EncryptionConfig, FollowedConfig
+
 __all__ = ["ApiServer", "ServerSettings"]
 
 _log = Logger("apiserver")
@@ -63,6 +68,10 @@ class ServerSettings:
     #: What service account tokens say they were issued by, and for.
     service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
     api_audiences: tuple[str, ...] = field(default=())
+    #: An EncryptionConfiguration: which resources are encrypted in the store, and how. None: none is.
+    encryption_provider_config: Path | None = None
+    #: Follow changes of that file; otherwise a new key needs a restart.
+    encryption_provider_config_automatic_reload: bool = False
 
 
 class ApiServer:
@@ -93,6 +102,8 @@ class ApiServer:
         self._scope = Scope("apiserver")
         self._listener: Server | None = None
         self._ready = False
+        #: The encryption configuration while its file is followed.
+        self.encryption_config: FollowedConfig | None = None
         self.health = Health(clock)
         self.webhooks: Webhooks | None = None
         self._registrar: Registrar | None = None
@@ -102,6 +113,8 @@ class ApiServer:
         settings, clock = self.settings, self.clock
         registry = self._registry or builtin()
         self.objects = objects = Objects(self.store, registry)
+        if settings.encryption_provider_config is not None:
+            await self._encrypt(settings.encryption_provider_config, registry)
         self._registrar = registrar = Registrar(objects)
         registrar.load(await objects.below(registrar.prefix))
         await objects.start()
@@ -136,6 +149,31 @@ class ApiServer:
         self._scope.spawn(self._bookmarks(), name="bookmarks", eternal=True)
         self.health.lag.start()
         self._ready = True
+
+    async def _encrypt(self, path: Path, registry: Registry) -> None:
+        """Put encryption between the objects and the store."""
+        from kaa.server.encryption import EncryptedStore, FollowedConfig, load
+
+        config = await asyncio.to_thread(load, path)
+        if wrong := config.check():
+            raise ValueError(f"{path}: values can't be encrypted: {wrong}")
+        objects, health = self.objects, self.health
+        objects.store = encrypted = EncryptedStore(self.store, config, registry)
+        objects.stale, objects.value_bytes_max = encrypted.stale, encrypted.value_bytes_max
+        health.add("encryption-at-rest", lambda: encrypted.config.check())
+        if not self.settings.encryption_provider_config_automatic_reload:
+            return
+
+        async def use(config: "EncryptionConfig") -> None:
+            encrypted.configure(config)
+            await objects.read_again()
+
+        self.encryption_config = followed = FollowedConfig(path, config, self.clock, use)
+        self._scope.spawn(followed.run(), name="encryption-config", eternal=True)
+        # The original counts these with a label `status`; its names are kept.
+        name = "apiserver_encryption_config_controller_automatic_reloads_total"
+        health.gauges[f'{name}{{status="success"}}'] = lambda: float(followed.successes)
+        health.gauges[f'{name}{{status="failure"}}'] = lambda: float(followed.failures)
 
     @property
     def port(self) -> int:

@@ -306,6 +306,7 @@ async def delete_collection(call: Call) -> Answer:
     form = call.form()
     limit = _limit(call.request.param("limit")) if call.request.query else 0
     metadata: Json = {"resourceVersion": str(call.objects.cache.revision)}
+    call.objects.check_readable(call.spec, selection.namespace)
     found = [
         entry for entry in call.objects.of(call.spec).in_namespace(selection.namespace) if selection.matches(entry)
     ]

@@ -12,6 +12,7 @@ from kaa.server import forms
 from kaa.server.cache import Cached, make_cached
 from kaa.server.call import Call
 from kaa.server.compression import LARGE_BYTES, squeezed
+from kaa.server.unreadable import why_unreadable
 from kaa.server.verbs.filters import Filter, filter_of
 from kaa.server.verbs.options import ListOptions, list_options, parse_revision, request_seconds
 from kaa.server.verbs.tokens import LATEST, decode_token, encode_token
@@ -143,6 +144,8 @@ def _newest(call: Call, selection: Filter, limit: int, start: str) -> Answering:
         entry = call.objects.find(call.spec, selection.namespace, selection.name)
         found = [entry] if entry is not None and entry.key >= start and selection.matches(entry) else []
         return _answer(call, found, {"resourceVersion": str(revision)})
+    if cache.unreadable:
+        call.objects.check_readable(call.spec, selection.namespace)
     return _page(call, selection, cache.in_namespace(selection.namespace), revision, limit, start, keep=True)
 
 
@@ -207,6 +210,9 @@ async def _list_at(call: Call, selection: Filter, limit: int, revision: int, sta
     except FutureRevision as error:
         raise too_large(revision, call.objects.cache.revision) from error
     skip = len(storage.storage_prefix)
+    for each in found.entries:
+        if not each.value.startswith(b"{"):
+            raise errors.internal(f'unable to transform key "{each.key}": {why_unreadable(each.value)}')
     entries = [make_cached(storage, each.key[skip:], each.mod_revision, each.value) for each in found.entries]
     page = _page(call, selection, entries, revision, limit, start, keep=True)
     return await page if isawaitable(page) else page

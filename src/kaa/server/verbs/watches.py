@@ -150,6 +150,7 @@ class _Watcher:
             entry = self.call.objects.find(self.spec, selection.namespace, selection.name)
             entries = [entry] if entry is not None else []
         else:
+            self.call.objects.check_readable(self.spec, selection.namespace)
             entries = self.cache.in_namespace(selection.namespace)
         mark = self.call.objects.cache.revision
         self.cache.follow(self)
