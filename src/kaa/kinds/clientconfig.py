@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +11,7 @@ from urllib.parse import urlsplit
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, invalid, required
 
-__all__ = ["client_config"]
+__all__ = ["bundle_is_good", "client_config"]
 
 Json = dict[str, Any]
 
@@ -23,6 +25,16 @@ def client_config(config: Json, path: Path) -> Iterator[Problem]:
         yield from _service(service, path / "service")
     else:
         yield from _url(str(url), path / "url")
+
+
+def bundle_is_good(bundle: str) -> bool:
+    """Whether a `caBundle` (PEM in base64) has certificates, and nothing that is none."""
+    from cryptography import x509  # heavy, and seldom needed
+
+    try:
+        return bool(x509.load_pem_x509_certificates(base64.b64decode(bundle, validate=True)))
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _url(url: str, path: Path) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, duplicate, forbidden_field, invalid, required, too_long
 
-__all__ = ["keep_for_status", "labels", "validate", "validate_update"]
+__all__ = ["finalizer_warnings", "keep_for_status", "labels", "validate", "validate_update"]
 
 Json = dict[str, Any]
 
@@ -19,39 +19,41 @@ _STANDARD_FINALIZERS = {"kubernetes", "orphan", "foregroundDeletion"}
 _PATH = Path() / "metadata"
 
 
-def validate(obj: Json, *, namespaced: bool, name_check: Callable[[str], Iterable[str]]) -> Iterator[Problem]:
-    """Name, namespace, labels, annotations, owners, finalizers."""
+def validate(obj: Json, *, namespaced: bool, name_check: Callable[[str], Iterable[str]], custom: bool = False,
+             path: Path = _PATH) -> Iterator[Problem]:  # fmt: skip
+    """Name, namespace, labels, annotations, owners, finalizers. `path` is where the metadata stands; finalizers of
+    `custom` kinds, and of what is embedded in them, need no domain (they are warned of)."""
     meta: Json = obj.get("metadata") or {}
     if meta.get("generation", 0) < 0:
-        yield invalid(_PATH / "generation", meta["generation"], "must be greater than or equal to 0")
+        yield invalid(path / "generation", meta["generation"], "must be greater than or equal to 0")
     generated = meta.get("generateName")
     if generated:
         # What follows the prefix is letters and digits, so the prefix may end in a hyphen or a dot.
         for wrong in name_check(generated.rstrip("-.") or generated):
-            yield invalid(_PATH / "generateName", generated, wrong)
+            yield invalid(path / "generateName", generated, wrong)
     name = meta.get("name", "")
     if not name:
-        yield required(_PATH / "name", "name or generateName is required")
+        yield required(path / "name", "name or generateName is required")
     else:
         for wrong in name_check(name):
-            yield invalid(_PATH / "name", name, wrong)
+            yield invalid(path / "name", name, wrong)
     namespace = meta.get("namespace", "")
     if namespaced:
         if not namespace:
-            yield required(_PATH / "namespace")
+            yield required(path / "namespace")
         else:
             for wrong in names.dns1123_label(namespace):
-                yield invalid(_PATH / "namespace", namespace, wrong)
+                yield invalid(path / "namespace", namespace, wrong)
     elif namespace:
-        yield forbidden_field(_PATH / "namespace", "not allowed on this type")
+        yield forbidden_field(path / "namespace", "not allowed on this type")
     if meta.get("labels"):
-        yield from labels(meta["labels"], _PATH / "labels")
+        yield from labels(meta["labels"], path / "labels")
     if meta.get("annotations"):
-        yield from annotation_sizes(meta["annotations"], _PATH / "annotations")
+        yield from annotation_sizes(meta["annotations"], path / "annotations")
     if meta.get("ownerReferences"):
-        yield from _owners(meta["ownerReferences"], _PATH / "ownerReferences")
+        yield from _owners(meta["ownerReferences"], path / "ownerReferences")
     if meta.get("finalizers"):
-        yield from _finalizers(meta["finalizers"], _PATH / "finalizers")
+        yield from _finalizers(meta["finalizers"], path / "finalizers", custom or path is not _PATH)
 
 
 def labels(found: Mapping[str, str], path: Path) -> Iterator[Problem]:
@@ -97,14 +99,23 @@ def _owners(owners: list[Json], path: Path) -> Iterator[Problem]:
             controller = controller or owner.get("name", "")
 
 
-def _finalizers(finalizers: list[str], path: Path) -> Iterator[Problem]:
+def _finalizers(finalizers: list[str], path: Path, custom: bool) -> Iterator[Problem]:
     for each in finalizers:
         for wrong in names.qualified_name(each):
             yield invalid(path, each, wrong)
-        if "/" not in each and each not in _STANDARD_FINALIZERS:
+        if not custom and "/" not in each and each not in _STANDARD_FINALIZERS:
             yield invalid(path, each, "name is neither a standard finalizer name nor is it fully qualified")
     if "orphan" in finalizers and "foregroundDeletion" in finalizers:
         yield invalid(path, finalizers, "finalizer orphan and foregroundDeletion cannot be both set")
+
+
+def finalizer_warnings(new: Json, old: Json | None) -> Iterator[str]:
+    """What is said of finalizers that are new and could be anyone's, where a kind lets them pass."""
+    known = (old["metadata"].get("finalizers") or ()) if old is not None else ()
+    for each in sorted(set(new["metadata"].get("finalizers") or ()) - set(known)):
+        if "/" not in each and each not in _STANDARD_FINALIZERS:
+            yield (f'metadata.finalizers: "{each}": prefer a domain-qualified finalizer name including a path (/) to '
+                   "avoid accidental conflicts with other finalizer writers")  # fmt: skip
 
 
 _IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")

@@ -337,7 +337,7 @@ class KindSpec:
 
     def validate(self, obj: Json) -> Iterator[Problem]:
         """Every problem of an object that is about to be stored, with its path."""
-        yield from metadata.validate(obj, namespaced=self.namespaced, name_check=self.name_check)
+        yield from metadata.validate(obj, namespaced=self.namespaced, name_check=self.name_check, custom=self.custom)
         rules = self.rules.validate
         if rules is None:
             yield from self.structure.missing(obj)

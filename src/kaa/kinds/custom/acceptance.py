@@ -7,13 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit
 
-__all__ = ["CLEANUP", "condition", "established", "judged", "set_condition", "terminating"]
+__all__ = [
+    "APPROVED", "CLEANUP", "approval", "condition", "established", "judged", "protected", "set_condition",
+    "terminating",
+]  # fmt: skip
 
 Json = dict[str, Any]
 
 #: Held by a definition that is being deleted until its objects are gone.
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+#: Where definitions in groups of the community's say who has approved of them.
+APPROVED = "api-approved.kubernetes.io"
+
+
+def protected(group: str) -> bool:
+    """Whether a group is the community's."""
+    return any(group == each or group.endswith(f".{each}") for each in ("k8s.io", "kubernetes.io"))
+
+
+def approval(annotations: Json) -> tuple[str, str]:
+    """How a definition in a protected group is approved: the reason of its condition, and the message."""
+    text = str(annotations.get(APPROVED) or "")
+    see = "see https://github.com/kubernetes/enhancements/pull/1111"
+    if not text:
+        return "MissingAnnotation", f'protected groups must have approval annotation "{APPROVED}", {see}'
+    if text.startswith("unapproved"):
+        return "UnapprovedAnnotation", f'not approved: "{text}"'
+    try:
+        url = urlsplit(text)
+    except ValueError:
+        url = urlsplit("")
+    if url.scheme and url.netloc:
+        return "ApprovedAnnotation", f"approved in {text}"
+    return "InvalidAnnotation", (f'protected groups must have approval annotation "{APPROVED}" with either a URL or a '
+                                 f'reason starting with "unapproved", {see}')  # fmt: skip
 
 
 def established(obj: Json) -> bool:
@@ -40,6 +69,10 @@ def judged(definition: Json, others: Iterable[Json], now_text: str) -> Json:
             set_condition(
                 status, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", now_text
             )
+    if protected(spec["group"]):
+        state, why = approval(definition["metadata"].get("annotations") or {})
+        approved = "True" if state == "ApprovedAnnotation" else "False"
+        set_condition(status, "KubernetesAPIApprovalPolicyConformant", approved, state, why, now_text)
     return status
 
 

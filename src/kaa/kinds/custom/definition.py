@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kaa.kinds.clientconfig import client_config
-from kaa.kinds.custom import expressions, paths, structural
-from kaa.kinds.custom.acceptance import established, terminating
-from kaa.kinds.custom.schema import compile_node, prune
-from kaa.kinds.custom.values import MISSING, compile_checker, same
+import orjson
+
+from kaa.kinds.clientconfig import bundle_is_good, client_config
+from kaa.kinds.custom import defaults, expressions, formats, paths, structural
+from kaa.kinds.custom.acceptance import APPROVED, approval, established, protected, terminating
+from kaa.kinds.custom.values import same
+from kaa.kinds.metadata import finalizer_warnings
 from kaa.kinds.spec import NAME_COLUMN, Column, Rules
 from kaa.meta import names
-from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
+from kaa.meta.problems import (
+    Path,
+    Problem,
+    duplicate,
+    forbidden_field,
+    invalid,
+    not_supported,
+    required,
+    too_many,
+)
 
 __all__ = ["CRD", "storage_version"]
 
@@ -23,7 +34,6 @@ COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 #: Fields one version may offer to field selectors.
 SELECTABLE_MAX = 8
-APPROVED = "api-approved.kubernetes.io"
 
 
 def storage_version(obj: Json) -> str:
@@ -35,7 +45,7 @@ def storage_version(obj: Json) -> str:
 
 
 def _default(obj: Json) -> None:
-    spec = obj.get("spec") or {}
+    spec = obj.setdefault("spec", {})
     found = spec.get("names")
     if isinstance(found, dict) and found.get("kind"):
         found.setdefault("singular", found["kind"].lower())
@@ -59,134 +69,166 @@ def _prepare_update(new: Json, _old: Json) -> None:
         status["storedVersions"] = [*stored, version]
 
 
+def _prepare_status(new: Json, _old: Json) -> None:
+    # Behind a gate of the original (CRDObservedGenerationTracking) that is closed by default: clients may not set it.
+    status = new.get("status") or {}
+    status.pop("observedGeneration", None)
+    for each in status.get("conditions") or ():
+        each.pop("observedGeneration", None)
+
+
 # --- validation
 
 
 def _validate(obj: Json) -> Iterator[Problem]:
     spec = obj["spec"]
+    if deep := list(_too_deep(spec)):
+        yield from deep
+        return
     group, plural = spec.get("group", ""), (spec.get("names") or {}).get("plural", "")
     if obj["metadata"].get("name", "") != f"{plural}.{group}":
         yield invalid(Path() / "metadata" / "name", obj["metadata"].get("name", ""),
                       'must be spec.names.plural+"."+spec.group')  # fmt: skip
-    yield from _approval(obj, group)
     if not group:
         yield required(_SPEC / "group")
     elif wrong := list(names.dns1123_subdomain(group)):
         yield invalid(_SPEC / "group", group, ",".join(wrong))
     elif "." not in group:
         yield invalid(_SPEC / "group", group, "should be a domain with at least one dot")
-    scope = spec.get("scope", "")
-    if not scope:
-        yield required(_SPEC / "scope")
-    elif scope not in ("Cluster", "Namespaced"):
-        yield not_supported(_SPEC / "scope", scope, ("Cluster", "Namespaced"))
-    if spec.get("preserveUnknownFields"):
-        yield invalid(_SPEC / "preserveUnknownFields", True, "must be false")
+    yield from _one_of(spec.get("scope", ""), ("Cluster", "Namespaced"), _SPEC / "scope")
     yield from _versions(spec)
     for name in ("plural", "singular", "kind", "listKind"):
         if not (spec.get("names") or {}).get(name):
             yield required(_SPEC / "names" / name)
     yield from _names(spec.get("names") or {}, _SPEC / "names")
+    yield from _shared_parts(spec)
     yield from _conversion(spec)
     status = obj.get("status") or {}
     yield from _names(status.get("acceptedNames") or {}, _STATUS / "acceptedNames")
     yield from _stored(status.get("storedVersions") or [], spec)
 
 
-def _approval(obj: Json, group: str) -> Iterator[Problem]:
-    if not any(group == each or group.endswith(f".{each}") for each in ("k8s.io", "kubernetes.io")):
-        return
-    value = (obj["metadata"].get("annotations") or {}).get(APPROVED, "")
-    path = (Path() / "metadata" / "annotations")[APPROVED]
+def _too_deep(spec: Json) -> Iterator[Problem]:
+    """Schemas that nest so deep that nothing else is to walk them."""
+    for at, version in enumerate(spec.get("versions") or ()):
+        schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+        if found := structural.too_deep(schema, (_SPEC / "versions")[at] / "schema" / "openAPIV3Schema"):
+            yield found
+
+
+def _one_of(value: str, allowed: tuple[str, ...], path: Path) -> Iterator[Problem]:
     if not value:
-        yield required(path, f'protected groups must have approval annotation "{APPROVED}", see '
-                       "https://github.com/kubernetes/enhancements/pull/1111")  # fmt: skip
-    elif not value.startswith("unapproved") and "://" not in value:
-        yield invalid(path, value, f'protected groups must have approval annotation "{APPROVED}" with either a URL or '
-                      'a reason starting with "unapproved", see '
-                      "https://github.com/kubernetes/enhancements/pull/1111")  # fmt: skip
+        yield required(path)
+    elif value not in allowed:
+        yield not_supported(path, value, allowed, as_given=True)
+
+
+def _approval(new: Json, old: Json | None) -> Iterator[Problem]:
+    """Groups of the community's take an approval. One that has not changed since is let pass."""
+    group = new["spec"].get("group", "")
+    if not protected(group):
+        return
+    state, why = approval(new["metadata"].get("annotations") or {})
+    if old is not None and approval(old["metadata"].get("annotations") or {})[0] == state:
+        return
+    path = (Path() / "metadata" / "annotations")[APPROVED]
+    if state == "MissingAnnotation":
+        yield required(path, why)
+    elif state == "InvalidAnnotation":
+        yield invalid(path, (new["metadata"].get("annotations") or {}).get(APPROVED), why)
 
 
 def _versions(spec: Json) -> Iterator[Problem]:
     versions = spec.get("versions") or []
     path = _SPEC / "versions"
     for at, version in enumerate(versions):
+        if not (version.get("schema") or {}).get("openAPIV3Schema"):
+            yield required(path[at] / "schema" / "openAPIV3Schema", "schemas are required")
+    if spec.get("preserveUnknownFields") and any(_has_default(each) for each in versions):
+        yield invalid(_SPEC / "preserveUnknownFields", True, "must be false in order to use defaults in the schema")
+    whole = _whole(versions)
+    for at, version in enumerate(versions):
         if wrong := list(names.dns1035_label(version.get("name", ""))):
             yield invalid(path[at] / "name", version.get("name", ""), ",".join(wrong))
-        if version.get("deprecationWarning") is not None:
-            here = path[at] / "deprecationWarning"
-            text = version["deprecationWarning"]
-            if not version.get("deprecated"):
-                yield invalid(here, text, "can only be set for deprecated versions")
-            if not text:
-                yield invalid(here, text, "must not be empty")
-            elif len(text) > 256:
-                yield invalid(here, text, "must be no more than 256 characters")
-            elif not text.isprintable():
-                yield invalid(here, text, "must only contain printable UTF-8 characters; non-printable character found")
+        yield from _deprecation(version, path[at] / "deprecationWarning")
+        for word in _PARTS:
+            if word not in whole:
+                yield from _part(version, word, path[at], version)
     if len({version.get("name") for version in versions}) != len(versions):
         yield invalid(path, versions, "must contain unique version names")
     if sum(1 for version in versions if version.get("storage")) != 1:
         yield invalid(path, versions, "must have exactly one version marked as storage version")
-    # What all versions share, the original keeps, and names, once for all of them.
-    whole = {word: _shared(versions, word) for word in ("schema", "subresources", "additionalPrinterColumns")}
-    for at, version in enumerate(versions):
-        here = path[at]
-        if at == 0 or not whole["schema"]:
-            yield from _schema(version, _SPEC / "validation" if whole["schema"] else here / "schema")
-        if at == 0 or not whole["subresources"]:
-            yield from _subresources(version.get("subresources") or {},
-                                     (_SPEC if whole["subresources"] else here) / "subresources")  # fmt: skip
-        if at == 0 or not whole["additionalPrinterColumns"]:
-            where = (_SPEC if whole["additionalPrinterColumns"] else here) / "additionalPrinterColumns"
+
+
+def _deprecation(version: Json, path: Path) -> Iterator[Problem]:
+    text = version.get("deprecationWarning")
+    if text is None:
+        return
+    if not version.get("deprecated"):
+        yield invalid(path, text, "can only be set for deprecated versions")
+        return
+    if len(text.encode()) > 256:
+        yield invalid(path, text, "must be <= 256 characters long")
+    if not text:
+        yield invalid(path, text, "must not be an empty string")
+    at = next((at for at, char in enumerate(text) if not char.isprintable()), None)
+    if at is not None:
+        index = len(text[:at].encode())
+        yield invalid(path, text, "must only contain printable UTF-8 characters; non-printable character found at "
+                      f"index {index}")  # fmt: skip
+
+
+#: Parts of a version that the original keeps, and names, once where all versions have the same, in order of checking.
+_PARTS = ("schema", "subresources", "additionalPrinterColumns", "selectableFields")
+
+
+def _whole(versions: list[Json]) -> set[str]:
+    return {word for word in _PARTS
+            if versions and all(same(each.get(word), versions[0].get(word)) for each in versions)}  # fmt: skip
+
+
+def _shared_parts(spec: Json) -> Iterator[Problem]:
+    versions = spec.get("versions") or []
+    whole = _whole(versions)
+    for word in _PARTS:
+        if word in whole:
+            yield from _part(versions[0], word, _SPEC, *versions)
+
+
+def _part(version: Json, word: str, path: Path, *served: Json) -> Iterator[Problem]:
+    """The problems of one part of a version, or of all that are `served` by the same part."""
+    match word:
+        case "schema":
+            here = path / ("validation" if path is _SPEC else "schema")
+            status = any((each.get("subresources") or {}).get("status") is not None for each in served)
+            yield from _schema(version, here / "openAPIV3Schema", status)
+        case "subresources":
+            yield from _subresources(version.get("subresources") or {}, path / "subresources")
+        case "additionalPrinterColumns":
             for number, column in enumerate(version.get("additionalPrinterColumns") or ()):
-                yield from _column(column, where[number])
-        yield from _selectable(version, here)
+                yield from _column(column, (path / "additionalPrinterColumns")[number])
+        case _:
+            yield from _selectable(version, path / "selectableFields")
 
 
-def _shared(versions: list[Json], word: str) -> bool:
-    return all(same(version.get(word), versions[0].get(word)) for version in versions)
-
-
-def _schema(version: Json, path: Path) -> Iterator[Problem]:
+def _schema(version: Json, path: Path, status: bool) -> Iterator[Problem]:
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
-    here = path / "openAPIV3Schema"
-    if schema is None:
-        yield required(here, "schemas are required")
+    if not schema:
         return
-    found = structural.check(schema, here)
-    if not found:
-        found = [*_defaults(schema, here, True), *expressions.check(schema, here)]
-    yield from found
+    yield from structural.at_root(schema, path, status=status)
+    sound = False
+    if structural.readable(schema):
+        found = structural.structure(schema, path) or list(defaults.check(schema, path))
+        yield from found
+        sound = not found
+    wrong = [*structural.words(schema, path), *expressions.check_words(schema, path)]
+    yield from wrong
+    if sound and not wrong:
+        yield from expressions.check(schema, path)
 
 
-def _defaults(schema: Json, path: Path, root: bool = False) -> Iterator[Problem]:
-    """Defaults must satisfy the schema they stand in, and hold nothing that would be pruned."""
-    default = schema.get("default")
-    if default is not None:
-        if root:
-            yield forbidden_field(path / "default", "must not be used at the root")
-        else:
-            node = compile_node({name: value for name, value in schema.items() if name != "default"})
-            unknown: list[str] = []
-            prune(node, _copy(default), "", unknown)
-            for name in unknown:
-                yield invalid(path / "default", default, f"must not contain unknown field {name}")
-            for problem in compile_checker(node)(default, MISSING, Path()):
-                yield invalid(path / "default", default, problem.detail_text.partition(": ")[2].partition(": ")[2])
-        return
-    for name, child in (schema.get("properties") or {}).items():
-        if not (root and name == "metadata"):
-            yield from _defaults(child, (path / "properties")[name])
-    for word in ("items", "additionalProperties"):
-        if isinstance(schema.get(word), dict):
-            yield from _defaults(schema[word], path / word)
-
-
-def _copy(value: Any) -> Any:
-    import orjson
-
-    return orjson.loads(orjson.dumps(value))
+def _has_default(version: Json) -> bool:
+    return b'"default":' in orjson.dumps((version.get("schema") or {}).get("openAPIV3Schema"))
 
 
 def _subresources(found: Json, path: Path) -> Iterator[Problem]:
@@ -236,33 +278,27 @@ def _column(column: Json, path: Path) -> Iterator[Problem]:
 def _selectable(version: Json, path: Path) -> Iterator[Problem]:
     found = version.get("selectableFields") or []
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-    if len(found) > SELECTABLE_MAX:
-        yield Problem(path / "selectableFields", "FieldValueTooMany",
-                      f"Too many: {len(found)}: must have at most {SELECTABLE_MAX} items")  # fmt: skip
     seen = set()
     for at, each in enumerate(found):
-        here, text = (path / "selectableFields")[at] / "jsonPath", each.get("jsonPath") or ""
+        here, text = path[at] / "jsonPath", each.get("jsonPath") or ""
         if not text:
             yield required(here)
             continue
         try:
-            fields = paths.dotted(text)
-        except paths.PathError:
-            yield invalid(here, text, "is an invalid path: must be a simple path of fields, such as .spec.color")
+            steps, node = expressions.field_path(text, schema, lists=False)
+        except expressions.BadPath as error:
+            yield invalid(here, text, f"is an invalid path: {error}")
             continue
-        if fields[0] == "metadata":
+        if steps[0] == "metadata":
             yield invalid(here, text, "must not point to fields in metadata")
-        node: Json | None = schema
-        for name in fields:
-            node = ((node or {}).get("properties") or {}).get(name)
-        if node is None:
-            yield invalid(here, text, "is an invalid path: does not refer to a valid field")
-        elif node.get("type") not in ("string", "boolean", "integer"):
+        if node.get("type") not in ("string", "boolean", "integer"):
             yield invalid(here, text, "must point to a field of type string, boolean or integer. Enum string fields "
                           "and strings with formats are allowed.")  # fmt: skip
-        if text in seen:
-            yield Problem(here, "FieldValueDuplicate", f'Duplicate value: "{text}"')
-        seen.add(text)
+        if steps in seen:
+            yield duplicate(here, text)
+        seen.add(steps)
+    if len(seen) > SELECTABLE_MAX:
+        yield too_many(path, len(seen), SELECTABLE_MAX)
 
 
 def _names(found: Json, path: Path) -> Iterator[Problem]:
@@ -283,27 +319,40 @@ def _names(found: Json, path: Path) -> Iterator[Problem]:
 
 
 def _conversion(spec: Json) -> Iterator[Problem]:
+    # The paths are those of the original's own form of the object, which is older than v1.
     found, path = spec.get("conversion") or {}, _SPEC / "conversion"
     strategy = found.get("strategy", "")
-    if strategy not in ("None", "Webhook"):
-        yield (not_supported(path / "strategy", strategy, ("None", "Webhook")) if strategy
-               else required(path / "strategy"))  # fmt: skip
-    hook = found.get("webhook")
+    if strategy not in ("", "None") and spec.get("preserveUnknownFields"):
+        yield invalid(path / "strategy", strategy, "must be None if spec.preserveUnknownFields is true")
+    yield from _one_of(strategy, ("None", "Webhook"), path / "strategy")
+    hook = found.get("webhook") or {}
+    config, reviewed = hook.get("clientConfig"), hook.get("conversionReviewVersions") or []
     if strategy != "Webhook":
-        if hook is not None:
-            yield forbidden_field(path / "webhook", 'should not be set when strategy is not set to "Webhook"')
+        unwanted = "should not be set when strategy is not set to Webhook"
+        if config is not None:
+            yield forbidden_field(path / "webhookClientConfig", unwanted)
+        if reviewed:
+            yield forbidden_field(path / "conversionReviewVersions", unwanted)
         return
-    here = path / "webhook"
-    config = (hook or {}).get("clientConfig")
     if config is None:
-        yield required(here / "clientConfig", 'required when strategy is set to "Webhook"')
+        yield required(path / "webhookClientConfig", "required when strategy is set to Webhook")
     else:
-        yield from client_config(config, here / "clientConfig")
-    reviewed = (hook or {}).get("conversionReviewVersions") or []
-    if not reviewed:
-        yield required(here / "conversionReviewVersions")
-    elif not {"v1", "v1beta1"} & set(reviewed):
-        yield invalid(here / "conversionReviewVersions", reviewed, "must include at least one of v1, v1beta1")
+        yield from client_config(config, path / "webhookClientConfig")
+    yield from _reviewed(reviewed, path / "conversionReviewVersions")
+
+
+def _reviewed(versions: list[str], path: Path) -> Iterator[Problem]:
+    if not versions:
+        yield required(path)
+        return
+    for at, version in enumerate(versions):
+        if version in versions[:at]:
+            yield invalid(path[at], version, "duplicate version")
+            continue
+        for wrong in names.dns1035_label(version):
+            yield invalid(path[at], version, wrong)
+    if not {"v1", "v1beta1"} & set(versions):
+        yield invalid(path, versions, "must include at least one of v1, v1beta1")
 
 
 def _stored(stored: list[str], spec: Json) -> Iterator[Problem]:
@@ -314,10 +363,21 @@ def _stored(stored: list[str], spec: Json) -> Iterator[Problem]:
     versions = {version.get("name"): version for version in spec.get("versions") or ()}
     for name, version in versions.items():
         if version.get("storage") and name not in stored:
-            yield invalid(path, version, f"must have the storage version {name}")
+            yield invalid(path, stored, f"must have the storage version {name}")
     for at, name in enumerate(stored):
         if name not in versions:
-            yield invalid(path[at], name, "must appear in spec.versions")
+            yield invalid(path[at], name, f"missing from spec.versions; {name} was previously a storage version, and "
+                          "must remain in spec.versions until a storage migration ensures no data remains persisted in "
+                          f"{name} and removes {name} from status.storedVersions")  # fmt: skip
+
+
+_UNKNOWN = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+
+
+def _validate_create(obj: Json) -> Iterator[Problem]:
+    yield from _approval(obj, None)
+    if obj["spec"].get("preserveUnknownFields"):
+        yield invalid(_SPEC / "preserveUnknownFields", True, _UNKNOWN)
 
 
 def _validate_update(new: Json, old: Json) -> Iterator[Problem]:
@@ -331,10 +391,52 @@ def _validate_update(new: Json, old: Json) -> Iterator[Problem]:
             path, now, then = path / name, (now or {}).get(name), (then or {}).get(name)
         if now != then:
             yield invalid(path, now, "field is immutable")
+    yield from _ca_bundle(new, old)
+    yield from _approval(new, old)
+    if spec.get("preserveUnknownFields") and not was.get("preserveUnknownFields"):
+        yield invalid(_SPEC / "preserveUnknownFields", True, _UNKNOWN)
+
+
+def _ca_bundle(new: Json, old: Json) -> Iterator[Problem]:
+    """A bundle that was good, of a kind that is served, may not be made a bad one. Elsewhere bad ones are let pass:
+    injectors fill them in later."""
+    now, then = _bundle(new), _bundle(old)
+    if now and established(old) and not bundle_is_good(now) and (not then or bundle_is_good(then)):
+        path = _SPEC / "conversion" / "webhookClientConfig" / "caBundle"
+        yield invalid(path, now, "unable to load root certificates: unable to parse bytes as PEM block")
+
+
+def _bundle(obj: Json) -> str:
+    hook = (obj["spec"].get("conversion") or {}).get("webhook") or {}
+    return str((hook.get("clientConfig") or {}).get("caBundle") or "")
 
 
 def _validate_status(new: Json, _old: Json) -> Iterator[Problem]:
-    yield from _stored((new.get("status") or {}).get("storedVersions") or [], new["spec"])
+    yield from _names((new.get("status") or {}).get("acceptedNames") or {}, _STATUS / "acceptedNames")
+
+
+def _warnings(new: Json, old: Json | None) -> Iterator[str]:
+    """Formats that nothing checks, where they are new."""
+    known = set(_formats(old)) if old is not None else set()
+    for each in dict.fromkeys(_formats(new)):
+        if each not in known:
+            yield f'unrecognized format "{each}"'
+    yield from finalizer_warnings(new, old)
+
+
+def _formats(obj: Json) -> Iterator[str]:
+    def walk(schema: Json) -> Iterator[str]:
+        name = schema.get("format")
+        if name and schema.get("type") == "string" and not formats.recognized(name):
+            yield name
+        for word in ("items", "additionalProperties"):
+            if isinstance(schema.get(word), dict):
+                yield from walk(schema[word])
+        for child in (schema.get("properties") or {}).values():
+            yield from walk(child)
+
+    for version in obj["spec"].get("versions") or ():
+        yield from walk((version.get("schema") or {}).get("openAPIV3Schema") or {})
 
 
 CRD = Rules(
@@ -342,9 +444,13 @@ CRD = Rules(
     default=_default,
     prepare_create=_prepare_create,
     prepare_update=_prepare_update,
+    prepare_status=_prepare_status,
     validate=_validate,
+    validate_create=_validate_create,
     validate_update=_validate_update,
     validate_status=_validate_status,
+    warnings=_warnings,
+    complete=True,
     generation=True,
     columns=(NAME_COLUMN, Column("Created At", "date")),
     cells=lambda obj, _now: [obj["metadata"]["name"], obj["metadata"].get("creationTimestamp", "")],

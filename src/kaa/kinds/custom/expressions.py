@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kaa import cel
-from kaa.kinds.custom.schema import MISSING, Node
+from kaa.kinds.custom.schema import MISSING
 from kaa.kinds.custom.structural import LIST_TYPE, MAP_TYPE, RULES
 from kaa.kinds.custom.values import correlated, same
 from kaa.meta.problems import (
@@ -25,7 +25,7 @@ from kaa.meta.problems import (
     required,
 )
 
-__all__ = ["Rules", "check", "compile_rules", "evaluate"]
+__all__ = ["BadPath", "Rules", "check", "check_words", "compile_rules", "evaluate", "field_path"]
 
 Json = dict[str, Any]
 
@@ -71,9 +71,9 @@ class Rules:
 # --- compiling
 
 
-def compile_rules(root: Node) -> Rules | None:
+def compile_rules(raw: Json, *, root: bool = False) -> Rules | None:
     """The rules of a schema; None where it has none. The definition has been checked before."""
-    return _compile(root.raw, root=True)
+    return _compile(raw, root=root)
 
 
 def _compile(raw: Json, *, root: bool = False) -> Rules | None:
@@ -81,7 +81,7 @@ def _compile(raw: Json, *, root: bool = False) -> Rules | None:
     for each in raw.get(RULES) or ():
         try:
             made.append(_compiled(raw, each, root))
-        except (cel.CompileError, _BadPath):
+        except (cel.CompileError, BadPath):
             continue  # stored before rules were checked as they are now: nothing that can be run
     properties = {}
     for name, child in (raw.get("properties") or {}).items():
@@ -112,20 +112,30 @@ def _compiled(raw: Json, rule: Json, root: bool) -> _Rule:
     optional_old = bool(rule.get("optionalOldSelf"))
     environment = _environment(raw, root, optional_old=optional_old)
     if environment is None:
-        raise _BadPath("expressions cannot see this part of the schema")
+        raise BadPath("expressions cannot see this part of the schema")
     program = environment.compile(rule["rule"], cel.BOOL)
     message = environment.compile(rule["messageExpression"], cel.STRING) if rule.get("messageExpression") else None
-    path = tuple(_field_path(rule["fieldPath"], raw)) if rule.get("fieldPath") else ()
+    path = tuple(_steps(rule["fieldPath"].strip(), raw)[0]) if rule.get("fieldPath") else ()
     return _Rule(rule, program, message, path, optional_old)
 
 
-class _BadPath(ValueError):
-    """A rule's fieldPath leads nowhere."""
+class BadPath(ValueError):
+    """A path leads nowhere in a schema; `str()` says why, in the original's words."""
 
 
-def _field_path(text: str, raw: Json) -> Iterator[tuple[str, bool]]:
-    """The steps of `.a['b'].c`: a name, and whether it is a key of a map."""
-    at, node = 0, raw
+def field_path(text: str, raw: Json, *, lists: bool = True) -> tuple[tuple[str, ...], Json]:
+    """The names that a path such as `.spec['a.b'].c` goes by, and the schema it leads to. Raises BadPath.
+
+    `lists`: brackets may be used."""
+    steps, node = _steps(text, raw, lists=lists)
+    return tuple(name for name, _ in steps), node
+
+
+def _steps(text: str, raw: Json, *, lists: bool = True) -> tuple[list[tuple[str, bool]], Json]:
+    """The steps of a path: a name, and whether it is a key of a map; and the schema it leads to."""
+    at, node, steps = 0, raw, []
+    if not text:
+        raise BadPath("must not be empty")
     while at < len(text):
         if text[at] == ".":
             end = at + 1
@@ -134,23 +144,24 @@ def _field_path(text: str, raw: Json) -> Iterator[tuple[str, bool]]:
             name = text[at + 1 : end]
             child = (node.get("properties") or {}).get(name)
             if not name or child is None:
-                raise _BadPath("does not refer to a valid field")
-            yield name, False
-        elif text.startswith("['", at):
+                raise BadPath("does not refer to a valid field")
+            steps.append((name, False))
+        elif text.startswith("['", at) and lists:
             close = text.find("']", at)
             if close < 0:
-                raise _BadPath("unexpected end of JSON path")
+                raise BadPath("unexpected end of JSON path")
             name, end = text[at + 2 : close].replace("\\'", "'"), close + 2
             child = (node.get("properties") or {}).get(name)
             keyed = child is None and isinstance(node.get("additionalProperties"), dict)
             if keyed:
                 child = node["additionalProperties"]
             if child is None:
-                raise _BadPath("does not refer to a valid field")
-            yield name, keyed
+                raise BadPath("does not refer to a valid field")
+            steps.append((name, keyed))
         else:
-            raise _BadPath(f"expected [ or . but got: {text[at:]}")
+            raise BadPath(f"expected [ or . but got: {text[at:]}" if lists else f"expected . but got: {text[at:]}")
         at, node = end, child
+    return steps, node
 
 
 # --- checking a definition
@@ -174,10 +185,56 @@ class _Total:
         return [path for _, path in sorted(self._parts, key=lambda part: -part[0])[:4]]
 
 
+def check_words(raw: Json, path: Path) -> Iterator[Problem]:
+    """Every problem of a schema's rules beside their expressions."""
+    for at, rule in enumerate(raw.get(RULES) or ()):
+        yield from _check_rule_words(raw, rule, (path / RULES)[at])
+    for below, inner in _below(raw, path):
+        yield from check_words(inner, below)
+
+
+def _below(raw: Json, path: Path) -> Iterator[tuple[Path, Json]]:
+    for name, child in (raw.get("properties") or {}).items():
+        yield (path / "properties")[name], child
+    for word in ("items", "additionalProperties"):
+        if isinstance(raw.get(word), dict):
+            yield path / word, raw[word]
+
+
+def _check_rule_words(raw: Json, rule: Json, path: Path) -> Iterator[Problem]:
+    text, message = (rule.get("rule") or "").strip(), rule.get("message") or ""
+    if not text:
+        yield required(path / "rule", "rule is not specified")
+    elif message and not message.strip():
+        yield invalid(path / "message", message, "message must be non-empty if specified")
+    elif _has_breaks(message.strip()):
+        yield invalid(path / "message", message, "message must not contain line breaks")
+    elif _has_breaks(text) and not message:
+        yield required(path / "message", "message must be specified if rule contains line breaks")
+    if rule.get("messageExpression") and not rule["messageExpression"].strip():
+        yield required(path / "messageExpression", "messageExpression must be non-empty if specified")
+    if rule.get("reason") and rule["reason"] not in REASONS:
+        yield not_supported(path / "reason", rule["reason"], REASONS)
+    where = rule.get("fieldPath") or ""
+    if where:
+        if not where.strip():
+            yield invalid(path / "fieldPath", where, "fieldPath must be non-empty if specified")
+        if _has_breaks(where):
+            yield invalid(path / "fieldPath", where, "fieldPath must not contain line breaks")
+        try:
+            _steps(where, raw)
+        except BadPath:
+            yield invalid(path / "fieldPath", where, "fieldPath must be a valid path")
+
+
+def _has_breaks(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
 def check(schema: Json, path: Path) -> Iterator[Problem]:
-    """Every problem of a schema's rules."""
+    """Every problem of the expressions of a schema's rules, which `check_words` has found in order."""
     total = _Total()
-    yield from _check(schema, path, root=True, times=1, follows=True, total=total)
+    yield from _check(schema, path, root=True, times=1, lost=None, total=total)
     over = cel.over_budget(
         total.cost, cel.TOTAL_LIMIT, "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
     )
@@ -189,100 +246,89 @@ def check(schema: Json, path: Path) -> Iterator[Problem]:
         yield forbidden_field(path, over)
 
 
-def _check(raw: Json, path: Path, *, root: bool, times: int, follows: bool, total: _Total) -> Iterator[Problem]:
-    """`times`: how often this part can stand in an object. `follows`: whether its old value can be found."""
-    for at, rule in enumerate(raw.get(RULES) or ()):
-        yield from _check_rule(raw, rule, (path / RULES)[at], root, times, follows, total)
+def _check(raw: Json, path: Path, *, root: bool, times: int | None, lost: Path | None, total: _Total) -> (
+        Iterator[Problem]):  # fmt: skip
+    """`times`: how often this part can stand in an object; None where nothing bounds it. `lost`: the part above from
+    which on an old value cannot be found."""
     for name, child in (raw.get("properties") or {}).items():
-        below = (path / "properties")[name]
-        whole = follows and raw.get(MAP_TYPE) != "atomic"
-        yield from _check(child, below, root=False, times=times, follows=whole, total=total)
+        gone = path if lost is None and raw.get(MAP_TYPE) == "atomic" else lost
+        yield from _check(child, (path / "properties")[name], root=False, times=times, lost=gone, total=total)
     items, additional = raw.get("items"), raw.get("additionalProperties")
     if isinstance(items, dict):
-        known = follows and raw.get(LIST_TYPE) == "map"
-        yield from _check(items, path / "items", root=False, times=_times(times, raw.get("maxItems"), items),
-                          follows=known, total=total)  # fmt: skip
-    if isinstance(additional, dict):
-        whole = follows and raw.get(MAP_TYPE) != "atomic"
-        yield from _check(additional, path / "additionalProperties", root=False,
-                          times=_times(times, raw.get("maxProperties"), additional), follows=whole,
+        gone = path if lost is None and raw.get(LIST_TYPE) != "map" else lost
+        yield from _check(items, path / "items", root=False, times=_times(times, raw.get("maxItems")), lost=gone,
                           total=total)  # fmt: skip
+    if isinstance(additional, dict):
+        yield from _check(additional, path / "additionalProperties", root=False,
+                          times=_times(times, raw.get("maxProperties")), lost=lost, total=total)  # fmt: skip
+    for at, rule in enumerate(raw.get(RULES) or ()):
+        yield from _check_rule(raw, rule, (path / RULES)[at], root, times, lost, total)
 
 
-def _times(times: int, most: int | None, below: Json) -> int:
-    if most is None:
-        kind = cel.type_of_openapi(below)
-        least = kind.min_size if kind is not None else 1
-        most = _REQUEST_BYTES // (least + 1)
-    return times * max(1, most)
+def _times(times: int | None, most: int | None) -> int | None:
+    return None if times is None or most is None else times * most
 
 
-def _check_rule(raw: Json, rule: Json, path: Path, root: bool, times: int, follows: bool,
+def _unbounded(raw: Json) -> int:
+    """How often a value can stand in a request of the largest size."""
+    kind = cel.type_of_openapi(raw)
+    return _REQUEST_BYTES // ((kind.min_size if kind is not None else 1) + 1)
+
+
+def _check_rule(raw: Json, rule: Json, path: Path, root: bool, times: int | None, lost: Path | None,
                 total: _Total) -> Iterator[Problem]:  # fmt: skip
-    text = (rule.get("rule") or "").strip()
-    if not text:
-        yield required(path / "rule", "rule is not specified")
-    message = rule.get("message")
-    if message:
-        if not message.strip():
-            yield invalid(path / "message", message, "message must be non-empty if specified")
-        elif "\n" in message.strip():
-            yield invalid(path / "message", message, "message must not contain line breaks")
-    elif "\n" in text:
-        yield required(path / "message", "message must be specified if rule contains line breaks")
-    if rule.get("reason") and rule["reason"] not in REASONS:
-        yield not_supported(path / "reason", rule["reason"], REASONS)
-    if not text:
-        return
     optional_old = bool(rule.get("optionalOldSelf"))
     environment = _environment(raw, root, optional_old=optional_old)
     if environment is None:
-        yield invalid(path / "rule", rule, "rules cannot be on a part of the schema whose type is not known")
+        yield internal_problem(path, "internal error: failed to retrieve type information for x-kubernetes-validations")
         return
     try:
-        program = environment.compile(text, cel.BOOL)
+        program = environment.compile(rule["rule"].strip(), cel.BOOL)
     except cel.CompileError as error:
-        yield invalid(path / "rule", rule, str(error))
-        program = None
-    if program is not None:
-        if "oldSelf" in program.used and not follows:
-            yield invalid(path / "rule", rule, "oldSelf cannot be used on the uncorrelatable portion of the schema "
-                          "within " + str(path))  # fmt: skip
-        if optional_old and "oldSelf" not in program.used:
-            yield invalid(path / "optionalOldSelf", True, "may not be set if oldSelf is not used in rule")
-        cost = min(program.cost_estimate().most * times, 1 << 63)
-        total.add(cost, path / "rule")
-        if over := cel.over_budget(cost, cel.PER_RULE_LIMIT):
-            yield forbidden_field(path / "rule", over)
+        yield invalid(path / "rule", _told(rule), str(error))
+        return
+    often = _unbounded(raw) if times is None else times
+    cost = min(program.cost_estimate().most * often, (1 << 64) - 1)
+    if over := cel.over_budget(cost, cel.PER_RULE_LIMIT):
+        yield forbidden_field(path / "rule", over)
+    total.add(cost, path / "rule")
     if rule.get("messageExpression"):
-        yield from _check_message(environment, rule, path, times, total)
-    if rule.get("fieldPath"):
-        try:
-            list(_field_path(rule["fieldPath"], raw))
-        except _BadPath as error:
-            yield invalid(path / "fieldPath", rule["fieldPath"], f"fieldPath must be a valid path: {error}")
+        yield from _check_message(environment, rule, path, total)
+    if "oldSelf" in program.used:
+        if lost is not None:
+            yield invalid(path / "rule", rule["rule"], "oldSelf cannot be used on the uncorrelatable portion of the "
+                          f"schema within {lost}")  # fmt: skip
+    elif rule.get("optionalOldSelf") is not None:
+        yield invalid(path / "optionalOldSelf", optional_old, "may not be set if oldSelf is not used in rule")
 
 
-def _check_message(environment: cel.Environment, rule: Json, path: Path, times: int,
-                   total: _Total) -> Iterator[Problem]:  # fmt: skip
+def _told(rule: Json) -> Json:
+    """A rule as the original prints its own form of it."""
+    return {"Rule": rule.get("rule") or "", "Message": rule.get("message") or "",
+            "MessageExpression": rule.get("messageExpression") or "", "Reason": rule.get("reason"),
+            "FieldPath": rule.get("fieldPath") or "", "OptionalOldSelf": rule.get("optionalOldSelf")}  # fmt: skip
+
+
+def _check_message(environment: cel.Environment, rule: Json, path: Path, total: _Total) -> Iterator[Problem]:
     try:
         program = environment.compile(rule["messageExpression"], cel.STRING)
     except cel.CompileError as error:
-        yield invalid(path / "messageExpression", rule, str(error))
+        yield invalid(path / "messageExpression", _told(rule), str(error))
         return
-    cost = min(program.cost_estimate().most * times, 1 << 63)
-    total.add(cost, path / "messageExpression")
+    # A message is made once, however often its rule is asked.
+    cost = program.cost_estimate().most
     if over := cel.over_budget(cost, cel.PER_RULE_LIMIT, "estimated messageExpression cost"):
         yield forbidden_field(path / "messageExpression", over)
+    total.add(cost, path / "messageExpression")
 
 
 # --- running
 
 
-def evaluate(rules: Rules | None, new: Any, old: Any, *, broken: bool) -> Iterator[Problem]:
-    """The rules an object breaks. `old` is MISSING at a create; `broken`: its schema is not satisfied, so rules, which
-    count on that, are not run."""
-    if rules is None or broken:
+def evaluate(rules: Rules | None, new: Any, old: Any) -> Iterator[Problem]:
+    """The rules a value breaks. `old` is MISSING at a create. Rules may count on a value being as its schema says: this
+    is to be asked of such values only."""
+    if rules is None:
         return
     budget = cel.Budget()
     yield from _run(rules, new, old, Path(), budget, False)

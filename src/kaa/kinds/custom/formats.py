@@ -1,4 +1,5 @@
-"""The named formats of strings in a custom resource's schema. Formats that are not named here are not checked.
+"""The named formats of strings in a custom resource's schema. Formats that are not named here are not checked, and
+warned of when a definition brings them.
 
 The list is that of apiextensions.k8s.io/v1.
 """
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from datetime import date, datetime
 from urllib.parse import urlsplit
 
-__all__ = ["FORMATS", "fits"]
+from kaa.meta import names
+
+__all__ = ["FORMATS", "check_of", "recognized"]
 
 _HEX = re.compile(r"[0-9a-fA-F]{24}\Z")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)*\Z")
@@ -25,6 +28,7 @@ _HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})\Z")
 _RGB_COLOR = re.compile(r"rgb\(\s*(25[0-5]|2[0-4]\d|1?\d?\d)\s*,\s*(25[0-5]|2[0-4]\d|1?\d?\d)\s*,\s*"
                         r"(25[0-5]|2[0-4]\d|1?\d?\d)\s*\)\Z")  # fmt: skip
 _SSN = re.compile(r"\d{3}[- ]?\d{2}[- ]?\d{4}\Z")
+_LONG_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
 _DURATION = re.compile(
     r"[+-]?(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w)((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w))*\Z"
 )
@@ -123,11 +127,17 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "date": _tries(date.fromisoformat),
     "duration": _matches(_DURATION),
     "datetime": _date_time,
-    "date-time": _date_time,
+    "k8sshortname": lambda value: not list(names.dns1123_label(value)),
+    "k8slongname": lambda value: len(value) <= 253 and _LONG_NAME.match(value) is not None,
 }
 
 
-def fits(name: str, value: str) -> bool:
-    """Whether a string has a format; anything has one that is not known."""
-    check = FORMATS.get(name)
-    return check is None or check(value)
+def check_of(name: str) -> Callable[[str], bool] | None:
+    """Whether a string has a format; None for formats that are not checked. Hyphens in a name do not count. Formats of
+    numbers (int32, double) say how they are meant, and are not checked either: as in the original."""
+    return FORMATS.get(name.replace("-", ""))
+
+
+def recognized(name: str) -> bool:
+    """Whether a format is one that is checked."""
+    return name.replace("-", "") in FORMATS

@@ -9,12 +9,14 @@ from typing import Any
 import orjson
 
 from kaa.kinds import printing, tables
-from kaa.kinds.custom import expressions, paths
+from kaa.kinds.custom import embedded, paths
+from kaa.kinds.custom.checked import Checked, Scale
 from kaa.kinds.custom.definition import storage_version
-from kaa.kinds.custom.schema import MISSING, OBJECT_META, Node, compile_node, fill, merge_schema, prune
-from kaa.kinds.custom.values import compile_checker
+from kaa.kinds.custom.schema import OBJECT_META, Node, compile_node, fill, merge_schema, prune
+from kaa.kinds.metadata import finalizer_warnings
 from kaa.kinds.spec import AGE_COLUMN, ALL_VERBS, NAME_COLUMN, Column, KindSpec, Rules, SubresourceSpec
 from kaa.kinds.structure import Structure
+from kaa.meta.errors import bad_request
 from kaa.meta.problems import Path, Problem
 from kaa.meta.resource import Resource
 from kaa.meta.schema import Schema
@@ -32,16 +34,6 @@ def storage_prefix(group: str, plural: str) -> str:
 def kinds_of(definition: Json) -> list[CustomKind]:
     """The kinds a definition serves, one per served version, in the definition's order."""
     return [CustomKind(definition, each) for each in definition["spec"]["versions"] if each.get("served")]
-
-
-class Scale:
-    """Where the scale subresource of a custom kind finds its numbers."""
-
-    def __init__(self, raw: Json) -> None:
-        self.replicas = paths.dotted(raw["specReplicasPath"])
-        self.status_replicas = paths.dotted(raw["statusReplicasPath"])
-        #: None where the kind offers no selector.
-        self.selector = paths.dotted(raw["labelSelectorPath"]) if raw.get("labelSelectorPath") else None
 
 
 class CustomKind(KindSpec):
@@ -103,26 +95,19 @@ class CustomKind(KindSpec):
         return _CustomStructure(self.root, self.kind, self.resource.version)
 
     def _make_rules(self) -> Rules:
-        checker = compile_checker(self.root, root=True)
-        rules = expressions.compile_rules(self.root)
-
-        def problems(new: Json, old: Json | None) -> Iterator[Problem]:
-            was = MISSING if old is None else {**old, "apiVersion": new["apiVersion"]}
-            found = list(checker(new, was, Path()))
-            yield from found
-            # Rules may count on a value being as the schema says.
-            yield from expressions.evaluate(rules, new, was, broken=bool(found))
-
+        checked = Checked(self.raw_schema, self.root, self.scale)
         return Rules(
-            validate_create=lambda obj: problems(obj, None),
-            validate_update=problems,
-            validate_status=problems,
+            validate_create=lambda obj: checked.whole(obj, None),
+            validate_update=checked.whole,
+            validate_status=checked.status,
+            warnings=finalizer_warnings,
             generation=True,
             selectable=_selectable(self.version),
             columns=_columns(self.version),
             cells=_cells(self.version),
             allow_unconditional_update=False,
         )
+
 
 class _CustomStructure(Structure):
     """Decoding by a structural schema: types are a matter of validation, not of decoding."""
@@ -135,12 +120,20 @@ class _CustomStructure(Structure):
         }
         super().__init__(Schema(type="object", fields=head, preserve_unknown=True), kind, version)
         self._root = root
+        self._embeds = embedded.has_embedded(root)
 
     def decode(self, obj: Any) -> tuple[Json, list[str]]:
         """See `KindSpec.decode`."""
         out, found = super().decode(obj)
         unknown: list[str] = []
         prune(self._root, out, "", unknown, root=True)
+        if self._embeds:
+            try:
+                embedded.coerce(self._root, out, Path(), unknown)
+            except embedded.Misshapen as error:
+                raise bad_request(
+                    f'{self._kind} in version "{self._version}" cannot be handled as a {self._kind}: {error}'
+                ) from error
         return out, [*found, *(f'unknown field "{name}"' for name in unknown)]
 
     def default(self, obj: Json) -> None:

@@ -28,11 +28,32 @@ class Pattern:
             self._compiled = re2.compile(text, options=options)
         except re2.error as error:
             reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
-            raise PatternError(f"error parsing regexp: {reason}") from None
+            raise PatternError(f"error parsing regexp: {_in_go(reason)}") from None
 
     def found_in(self, value: str) -> bool:
         """Whether it matches somewhere in the value."""
         return self._compiled.search(value) is not None
+
+
+#: What the library calls a mistake, and what the original's does.
+_MISTAKES = (
+    ("missing )", "missing closing )"), ("missing ]", "missing closing ]"),
+    ("no argument for repetition operator", "missing argument to repetition operator"),
+    ("bad repetition operator", "invalid nested repetition operator"),
+    ("invalid repetition size", "invalid repeat count"), ("trailing \\", "trailing backslash at end of expression"),
+    ("invalid perl operator", "invalid or unsupported Perl syntax"),
+    ("invalid named capture group", "invalid named capture"),
+)  # fmt: skip
+
+
+def _in_go(reason: str) -> str:
+    """A mistake as the original words it: what it is, and the part of the pattern it is in between backquotes."""
+    what, _, where = reason.partition(": ")
+    for theirs, ours in _MISTAKES:
+        if what.startswith(theirs):
+            what = ours
+            break
+    return f"{what}: `{where}`" if where else what
 
 
 @lru_cache(maxsize=4096)

@@ -29,8 +29,8 @@ class Node:
     """One described value. Nodes form a tree; none is shared."""
 
     __slots__ = (
-        "additional", "default", "embedded", "has_defaults", "int_or_string", "items", "list_keys", "list_type",
-        "nullable", "preserve", "properties", "raw", "rules", "type",
+        "additional", "default", "embedded", "has_defaults", "has_lists", "int_or_string", "items", "list_keys",
+        "list_type", "nullable", "preserve", "properties", "raw", "rules", "type",
     )  # fmt: skip
 
     def __init__(self, raw: Json) -> None:
@@ -51,7 +51,9 @@ class Node:
         self.additional: Node | bool | None = Node(additional) if isinstance(additional, dict) else additional
         self.rules: list[Json] = list(raw.get(RULES) or ())
         below = [*self.properties.values(), *(each for each in (self.items, self.additional) if isinstance(each, Node))]
-        self.has_defaults = self.default is not MISSING or any(child.has_defaults for child in below)
+        #: Whether lists that may hold nothing twice stand here or below.
+        self.has_lists: bool = self.list_type in ("set", "map") or any(child.has_lists for child in below)
+        self.has_defaults: bool = self.default is not MISSING or any(child.has_defaults for child in below)
 
     @property
     def is_object(self) -> bool:

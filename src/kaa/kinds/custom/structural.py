@@ -12,7 +12,10 @@ from typing import Any
 from kaa.kinds.custom.patterns import PatternError, compile_pattern
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, not_supported, required
 
-__all__ = ["EMBEDDED", "INT_OR_STRING", "LIST_KEYS", "LIST_TYPE", "MAP_TYPE", "PRESERVE", "RULES", "check"]
+__all__ = [
+    "EMBEDDED", "INT_OR_STRING", "LIST_KEYS", "LIST_TYPE", "MAP_TYPE", "PRESERVE", "RULES", "at_root", "readable",
+    "structure", "too_deep", "words",
+]  # fmt: skip
 
 Json = dict[str, Any]
 
@@ -54,81 +57,111 @@ _EMPTY_INSIDE = {
 _INT_OR_STRING_ANY_OF = [{"type": "integer"}, {"type": "string"}]
 
 
-def check(schema: Json, path: Path) -> list[Problem]:
-    """Every problem of a version's root schema."""
-    found = list(_words(schema, path, 0))
-    if found:
-        return found  # as the original: structure is looked at once the words are known
-    problems = [*_structure(schema, "root", path), *_complete(schema, path)]
-    return sorted(problems, key=str)
+#: What may stand at the root of a schema whose status is written apart, by its name in the original's message.
+_AT_ROOT = {
+    "description": "Description", "type": "Type", "format": "Format", "title": "Title", "maximum": "Maximum",
+    "exclusiveMaximum": "ExclusiveMaximum", "minimum": "Minimum", "exclusiveMinimum": "ExclusiveMinimum",
+    "maxLength": "MaxLength", "minLength": "MinLength", "pattern": "Pattern", "maxItems": "MaxItems",
+    "minItems": "MinItems", "uniqueItems": "UniqueItems", "multipleOf": "MultipleOf", "required": "Required",
+    "items": "Items", "properties": "Properties", "externalDocs": "ExternalDocs", "example": "Example",
+    PRESERVE: "XPreserveUnknownFields", RULES: "XValidations",
+}  # fmt: skip
+_OF_OBJECTS = ("metadata", "kind", "apiVersion")
+
+
+def too_deep(schema: Any, path: Path, depth: int = 0) -> Problem | None:
+    """The first part that nests deeper than is served; to be asked before anything else walks the schema."""
+    if depth > DEPTH_MAX:
+        return forbidden_field(path, f"must not nest deeper than {DEPTH_MAX} levels")
+    for below, inner in _children(schema, path):
+        if found := too_deep(inner, below, depth + 1):
+            return found
+    return None
+
+
+def at_root(schema: Json, path: Path, *, status: bool) -> Iterator[Problem]:
+    """Problems of the root alone. `status`: the status subresource is offered, for which a part of the schema is taken
+    out; what stands at the root would be lost to it."""
+    if status:
+        for word, value in schema.items():
+            if value in (None, "", False, [], {}):
+                continue
+            if word == "type" and value != "object":
+                yield invalid(path / "type", value, 'only "object" is allowed as the type at the root of the schema if '
+                              "the status subresource is enabled")  # fmt: skip
+                break
+            if word not in _AT_ROOT:
+                yield invalid(path, schema, f"only [{' '.join(_AT_ROOT.values())}] fields are allowed at the root of "
+                              "the schema if the status subresource is enabled")  # fmt: skip
+                break
+    if schema.get("nullable"):
+        yield forbidden_field(path / "nullable", "nullable cannot be true at the root")
+
+
+def readable(schema: Json) -> bool:
+    """Whether a schema has only words that a structural schema can have; otherwise `words` says which are wrong."""
+    if any(schema.get(word) for word in _NOT_SERVED) or isinstance(schema.get("items"), list):
+        return False
+    return all(readable(inner) for _, inner in _children(schema, Path()))
+
+
+def structure(schema: Json, path: Path) -> list[Problem]:
+    """What keeps a readable schema from being structural, sorted by text as the original does."""
+    return sorted([*_structure(schema, "root", path), *_complete(schema, path)], key=str)
 
 
 # --- words
 
 
-def _words(schema: Json, path: Path, depth: int) -> Iterator[Problem]:
-    if depth > DEPTH_MAX:
-        yield forbidden_field(path, f"must not nest deeper than {DEPTH_MAX} levels")
-        return
+def words(schema: Json, path: Path, *, root: bool = True, inside: bool = False, no_default: str = "") -> (
+        Iterator[Problem]):  # fmt: skip
+    """Every problem with single words of a schema. `inside` the metadata of an object, and with `no_default` as the
+    reason why none may be there."""
+    kind = schema.get("type")
+    if kind and kind not in TYPES:
+        yield not_supported(path / "type", kind, TYPES)
+    if schema.get("default") is not None and no_default:
+        yield forbidden_field(path / "default", f"must not be set {no_default}")
     for word, why in _NOT_SERVED.items():
         if schema.get(word):
             yield forbidden_field(path / word, why)
-    if schema.get("type") == "null":
+    if kind == "null":
         yield forbidden_field(path / "type", "type cannot be set to null, use nullable as an alternative")
-    elif schema.get("type") and schema["type"] not in TYPES:
-        yield not_supported(path / "type", schema["type"], TYPES)
     if isinstance(schema.get("items"), list):
         yield forbidden_field(path / "items", "items must be a schema object and not an array")
+    if inside and schema.get(EMBEDDED):
+        yield forbidden_field(path / EMBEDDED, "must not be used inside of resource meta")
     if schema.get("uniqueItems"):
         yield forbidden_field(
             path / "uniqueItems", "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         )
     additional = schema.get("additionalProperties")
-    if additional is not None and schema.get("properties"):
+    if additional is not None and additional is not True and schema.get("properties"):
         yield forbidden_field(path / "additionalProperties", "additionalProperties and properties are mutual exclusive")
     elif additional is False:
         yield forbidden_field(path / "additionalProperties", "additionalProperties cannot be set to false")
+    for word, name, below, inner in _named_children(schema, path):
+        reason, within = no_default, inside
+        if word == "additionalProperties" and inside:
+            reason = "inside additionalProperties applying to object metadata"
+        if word == "properties" and (root or schema.get(EMBEDDED)) and name in _OF_OBJECTS:
+            within, reason = True, f"in top-level {name}" if root else reason
+        yield from words(inner, below, root=False, inside=within, no_default=reason)
     yield from _lists_and_maps(schema, path)
-    for below, inner in _children(schema, path):
-        yield from _words(inner, below, depth + 1)
+
+
+def _named_children(schema: Json, path: Path) -> Iterator[tuple[str, str, Path, Json]]:
+    for name, child in (schema.get("properties") or {}).items():
+        if isinstance(child, dict):
+            yield "properties", name, (path / "properties")[name], child
+    for below, inner in _children({**schema, "properties": None}, path):
+        yield ("additionalProperties" if inner is schema.get("additionalProperties") else ""), "", below, inner
 
 
 def _lists_and_maps(schema: Json, path: Path) -> Iterator[Problem]:
-    kind = schema.get("type", "")
-    list_type = schema.get(LIST_TYPE)
-    keys = schema.get(LIST_KEYS) or []
-    if list_type is not None:
-        if list_type not in ("atomic", "set", "map"):
-            yield not_supported(path / LIST_TYPE, list_type, ("atomic", "map", "set"))
-        if kind != "array":
-            detail = "must be array if x-kubernetes-list-type is specified"
-            yield invalid(path / "type", kind, detail) if kind else required(path / "type", detail)
-    if keys and list_type != "map":
-        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
-        yield invalid(path / LIST_TYPE, list_type, detail) if list_type else required(path / LIST_TYPE, detail)
-    items = schema.get("items") if isinstance(schema.get("items"), dict) else None
-    if list_type == "map":
-        if not keys:
-            yield required(path / LIST_KEYS, "must not be empty if x-kubernetes-list-type is map")
-        if items is None:
-            yield required(path / "items", "must have a schema if x-kubernetes-list-type is map")
-        elif items.get("type") != "object":
-            yield invalid(path / "items" / "type", items.get("type", ""), "must be object if parent array's "
-                          "x-kubernetes-list-type is map")  # fmt: skip
-        else:
-            yield from _map_keys(items, keys, path)
-    if list_type == "set" and items is not None:
-        atomic = items.get(MAP_TYPE) == "atomic" or items.get(LIST_TYPE, "atomic") == "atomic"
-        if items.get("type") == "object" and items.get(MAP_TYPE) != "atomic":
-            yield invalid(path / "items" / MAP_TYPE, items.get(MAP_TYPE), "must be atomic as item of a list with "
-                          "x-kubernetes-list-type=set")  # fmt: skip
-        elif items.get("type") == "array" and not atomic:
-            yield invalid(path / "items" / LIST_TYPE, items.get(LIST_TYPE), "must be atomic as item of a list with "
-                          "x-kubernetes-list-type=set")  # fmt: skip
-        if items.get("nullable"):
-            yield forbidden_field(
-                path / "items" / "nullable", 'cannot be nullable when x-kubernetes-list-type is "set"'
-            )
+    kind = schema.get("type") or ""
+    if schema.get(PRESERVE) is False:
+        yield invalid(path / PRESERVE, False, "must be true or undefined")
     map_type = schema.get(MAP_TYPE)
     if map_type is not None:
         if kind != "object":
@@ -136,34 +169,75 @@ def _lists_and_maps(schema: Json, path: Path) -> Iterator[Problem]:
             yield invalid(path / "type", kind, detail) if kind else required(path / "type", detail)
         if map_type not in ("atomic", "granular"):
             yield not_supported(path / MAP_TYPE, map_type, ("atomic", "granular"))
+    list_type = schema.get(LIST_TYPE)
+    keys = schema.get(LIST_KEYS) or []
+    items = schema.get("items") if isinstance(schema.get("items"), dict) else None
+    if list_type is not None and kind != "array":
+        detail = "must be array if x-kubernetes-list-type is specified"
+        yield invalid(path / "type", kind, detail) if kind else required(path / "type", detail)
+    elif list_type == "set" and items is not None:
+        detail = "must be atomic as item of a list with x-kubernetes-list-type=set"
+        inner = items.get(LIST_TYPE)
+        if items.get("type") == "array" and inner not in (None, "atomic"):
+            yield invalid(path / "items" / LIST_TYPE, inner, detail)
+        elif items.get("type") == "object" and items.get(MAP_TYPE) != "atomic":
+            # The value told is that of another word: so it is in the original.
+            yield invalid(path / "items" / MAP_TYPE, inner, detail)
+    if list_type is not None and list_type not in ("atomic", "set", "map"):
+        yield not_supported(path / LIST_TYPE, list_type, ("atomic", "set", "map"), as_given=True)
+    if keys and list_type != "map":
+        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
+        yield invalid(path / LIST_TYPE, list_type, detail) if list_type else required(path / LIST_TYPE, detail)
+    if list_type == "map":
+        if not keys:
+            yield required(path / LIST_KEYS, "must not be empty if x-kubernetes-list-type is map")
+        if schema.get("items") is None:
+            yield required(path / "items", "must have a schema if x-kubernetes-list-type is map")
+        elif items is not None and items.get("type") != "object":
+            yield invalid(path / "items" / "type", items.get("type") or "", "must be object if parent array's "
+                          "x-kubernetes-list-type is map")  # fmt: skip
+        elif items is not None:
+            yield from _map_keys(items, keys, path)
+    if items is not None and list_type in ("set", "map"):
+        yield from _not_null(items, keys, list_type, path)
 
 
 def _map_keys(items: Json, keys: list[str], path: Path) -> Iterator[Problem]:
     seen = set()
-    wanted = items.get("required") or []
     for key in keys:
-        if key in seen:
-            yield invalid(path / LIST_KEYS, keys, "must not contain duplicate entries")
-            break
-        seen.add(key)
         child = (items.get("properties") or {}).get(key)
         if child is None:
             yield invalid(path / LIST_KEYS, keys, "entries must all be names of item properties")
-            continue
-        if child.get("type") in ("array", "object"):
-            yield invalid((path / "items" / "properties")[key] / "type", child["type"],
+        elif child.get("type") in ("array", "object"):
+            # The type told is that of the item: so it is in the original.
+            yield invalid((path / "items" / "properties")[key] / "type", items["type"],
                           "must be a scalar type if parent array's x-kubernetes-list-type is map")  # fmt: skip
+        if key in seen:
+            yield invalid(path / LIST_KEYS, keys, "must not contain duplicate entries")
+        seen.add(key)
+
+
+def _not_null(items: Json, keys: list[str], list_type: str, path: Path) -> Iterator[Problem]:
+    """What tells items apart must be there."""
+    if items.get("nullable"):
+        yield forbidden_field(
+            path / "items" / "nullable", f"cannot be nullable when x-kubernetes-list-type is {list_type}"
+        )
+    if list_type != "map":
+        return
+    wanted = items.get("required") or []
+    for key in keys:
+        child = (items.get("properties") or {}).get(key)
+        if child is None:
+            continue
+        here = (path / "items" / "properties")[key]
         if key not in wanted and child.get("default") is None:
-            yield required((path / "items" / "properties")[key] / "default",
-                           "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required "
-                           "property")  # fmt: skip
+            yield required(here / "default", "this property is in x-kubernetes-list-map-keys, so it must have a "
+                           "default or be a required property")  # fmt: skip
         if child.get("nullable"):
             yield forbidden_field(
-                (path / "items" / "properties")[key] / "nullable",
-                "this property is in x-kubernetes-list-map-keys, so it cannot be nullable",
+                here / "nullable", "this property is in x-kubernetes-list-map-keys, so it cannot be nullable"
             )
-    if items.get("nullable"):
-        yield forbidden_field(path / "items" / "nullable", 'cannot be nullable when x-kubernetes-list-type is "map"')
 
 
 def _children(schema: Json, path: Path) -> Iterator[tuple[Path, Json]]:
@@ -201,7 +275,7 @@ def _structure(schema: Json, level: str, path: Path) -> Iterator[Problem]:
             yield invalid(path / PRESERVE, True, "must be false if x-kubernetes-int-or-string is true")
         if embedded:
             yield invalid(path / EMBEDDED, True, "must be false if x-kubernetes-int-or-string is true")
-    yield from _restrictions(schema, path, schema.get(INT_OR_STRING, False))
+    yield from _restrictions(schema, path, True)
     if embedded and kind != "object":
         detail = "must be object if x-kubernetes-embedded-resource is true"
         yield invalid(path / "type", kind, detail) if kind else required(path / "type", detail)
@@ -230,11 +304,11 @@ def _root_metadata(schema: Json, path: Path) -> Iterator[Problem]:
     metadata = (schema.get("properties") or {}).get("metadata")
     if metadata is None:
         return
-    words = {name: value for name, value in metadata.items() if value not in (None, "", False, [], {})}
-    words.pop("type", None)
-    inner = words.pop("properties", {})
-    words.pop("description", None)
-    if words or set(inner) - {"name", "generateName"}:
+    said = {name: value for name, value in metadata.items() if value not in (None, "", False, [], {})}
+    for name in ("type", "default"):
+        said.pop(name, None)
+    inner = said.pop("properties", {})
+    if said or set(inner) - {"name", "generateName"}:
         yield forbidden_field((path / "properties")["metadata"], "must not specify anything other than name and "
                               "generateName, but metadata is implicitly specified")  # fmt: skip
 
