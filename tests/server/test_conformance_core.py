@@ -152,7 +152,7 @@ async def test_the_status_of_a_service(world: World) -> None:
         found = (await api.merge(f"{at}/status", patch)).ok()
         assert found["status"]["loadBalancer"]["ingress"][0]["ip"] == "203.0.113.1"
         assert found["metadata"]["annotations"] == {"patchedstatus": "true"}
-        found["status"]["conditions"] = [{"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set from",
+        found["status"]["conditions"] = [{"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set",
                                           "lastTransitionTime": "2026-01-05T10:00:00Z"}]  # fmt: skip
         found = (await api.put(f"{at}/status", found)).ok()
         assert found["status"]["conditions"][0]["type"] == "StatusUpdate"
@@ -293,8 +293,8 @@ async def test_events_of_the_core_group(world: World) -> None:
     api, at = world.admin, "/api/v1/namespaces/default/events"
 
     def event(name: str) -> Json:
-        return obj("Event", name, labels={"testevent": "true"}, message="this is a test", reason="Test", type="Normal",
-                   involvedObject={"kind": "Namespace", "name": "default", "namespace": "default"}, count=1)  # fmt: skip
+        return obj("Event", name, labels={"testevent": "true"}, message="a test", reason="Test", type="Normal",
+                   involvedObject={"kind": "Namespace", "name": "default", "namespace": "default"})  # fmt: skip
 
     (await api.post(at, event("e"))).ok(201)
     assert (await api.get("/api/v1/events", labelSelector="testevent=true")).names == ["e"]

@@ -69,7 +69,7 @@ class InProcess(BaseTransport):
         if isinstance(answer, StreamingResponse):
             stream = self._open(answer, ask.method)
             try:
-                # As over a socket: it has begun when the caller learns of it, or a watch misses the caller's next write.
+                # As over a socket: it has begun when its caller learns of it, or a watch misses what is written next.
                 await asyncio.sleep(0)
             except asyncio.CancelledError:
                 await stream.aclose()

@@ -217,8 +217,10 @@ def _status(pod: Pod, states: Sequence[Json], now: float, host_ip: str, pod_ip: 
             condition["reason"] = why
         conditions.append(condition)
     ip = host_ip if pod.spec.host_network else pod.status.pod_ip or pod_ip
+    generation = {"observedGeneration": pod.metadata.generation} if pod.metadata.generation else {}
     return {
         "phase": phase,
+        **generation,
         "conditions": conditions,
         "hostIP": host_ip,
         "hostIPs": [{"ip": host_ip}],
@@ -258,6 +260,8 @@ def _same(pod: Pod, status: Json) -> bool:
     """The API shows this already (whatever could differ, differs in one of these)."""
     now = pod.status
     if now.phase != status["phase"] or now.pod_ip != status["podIP"] or now.host_ip != status["hostIP"]:
+        return False
+    if now.observed_generation != status.get("observedGeneration", 0):
         return False
     if any(pod.condition(each["type"]) != each["status"] for each in status["conditions"]):
         return False
