@@ -8,8 +8,9 @@ import re
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509.oid import NameOID
 
-__all__ = ["certificate_problem", "request_problem"]
+__all__ = ["certificate_problem", "request_problem", "request_subject"]
 
 _BLOCK = re.compile(
     rb"-----BEGIN ([^\r\n]*?)-----[ \t]*\r?\n((?:[^\r\n:]+:[^\r\n]*\r?\n)*)\r?\n?([A-Za-z0-9+/=\s]*?)-----END \1-----"
@@ -49,6 +50,20 @@ def request_problem(text: str) -> str:
     except (ValueError, TypeError) as error:
         return f"asn1: structure error: {error}"
     return "" if valid else "x509: invalid signature: parent certificate cannot sign this kind of certificate"
+
+
+def request_subject(text: str) -> tuple[str, tuple[str, ...]]:
+    """The common name and the organizations a request (base64 of PEM of PKCS#10) asks for. Raises ValueError."""
+    blocks = _blocks(_decoded(text))
+    if not blocks or blocks[0][0] != "CERTIFICATE REQUEST":
+        raise ValueError("PEM block type must be CERTIFICATE REQUEST")
+    try:
+        subject = x509.load_der_x509_csr(blocks[0][2]).subject
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(f"asn1: structure error: {error}") from error
+    names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    organizations = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    return str(names[0].value) if names else "", tuple(str(each.value) for each in organizations)
 
 
 def certificate_problem(text: str) -> str:

@@ -9,7 +9,7 @@ from kaa.kinds import checks, printing
 from kaa.kinds.spec import AGE_COLUMN, NAME_COLUMN, Column, Rules
 from kaa.meta.problems import Path, Problem, forbidden_field, not_supported, required
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "SYSTEM_PRIORITIES"]
 
 Json = dict[str, Any]
 _ROOT = Path()

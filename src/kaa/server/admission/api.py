@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
-from kaa.server.request import User
+from kaa.server.request import RequestInfo, User
 
-__all__ = ["Attributes", "Chain", "Operation", "Plugin"]
+__all__ = ["Attributes", "Authorizing", "Chain", "Operation", "Plugin"]
 
 Json = dict[str, Any]
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
@@ -68,6 +68,12 @@ class Attributes:
             await self.undo.pop()()
 
 
+class Authorizing(Protocol):
+    """The server's authorizer, for plugins that ask whether a user may do something else too."""
+
+    def __call__(self, user: User, info: RequestInfo, /) -> Any: ...
+
+
 class Plugin:
     """One concern of admission. `handles` is asked once per (resource, subresource, operation) and kept, until the
     plugin calls `changed`.
@@ -100,10 +106,14 @@ class Chain:
         self.plugins = tuple(plugins)
         self._kept: dict[tuple[KindSpec, str, Operation], tuple[tuple[Plugin, ...], tuple[Plugin, ...]]] = {}
         for plugin in self.plugins:
-            plugin.changed = self._kept.clear
+            plugin.changed = self._kept.clear  # type: ignore[method-assign]
 
     def _of(self, attributes: Attributes) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
-        key = (attributes.spec, attributes.subresource, attributes.operation)
+        return self._of_key((attributes.spec, attributes.subresource, attributes.operation))
+
+    def _of_key(
+        self, key: tuple[KindSpec, str, Operation]
+    ) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
         found = self._kept.get(key)
         if found is None:
             handling = [plugin for plugin in self.plugins if plugin.handles(*key)]
@@ -115,6 +125,10 @@ class Chain:
                 self._kept.clear()
             self._kept[key] = found
         return found
+
+    def handles(self, spec: KindSpec, subresource: str, operation: Operation) -> bool:
+        """Whether any plugin wants to see such writes."""
+        return any(self._of_key((spec, subresource, operation)))
 
     async def mutate(self, attributes: Attributes) -> None:
         """Let every plugin change the object; all of them once more, where a webhook or a policy has."""
