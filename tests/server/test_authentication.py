@@ -5,9 +5,6 @@ import base64
 import pytest
 from tests.server.world import ACCOUNTS, CM, PODS, Api, StoppedClock, World, config_map, obj, pod, running
 
-from kaa.http.api import Peer
-from kaa.http.inprocess import InProcess
-
 PUBLIC = ["/healthz", "/livez", "/readyz", "/version"]
 WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -219,15 +216,6 @@ async def test_a_pod_s_token_does_what_is_granted_and_no_more(world: World) -> N
     assert (await api.get("/api/v1/configmaps")).code == 403
     (await world.admin.delete(f"{rbac}/rolebindings/reader")).ok()
     assert (await api.get(CM)).code == 403
-
-
-@pytest.mark.parametrize(
-    "header", ["Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-Scopes"]
-)
-async def test_impersonation_is_refused_by_name(world: World, header: str) -> None:
-    transport = InProcess(world.server.app, Peer("x", world.admin.transport._peer.certificate_der))
-    answer = await Api(transport).get(CM, headers={header: "jane"})
-    assert answer.code in (400, 403) and "impersonation is not served by this release" in answer.message
 
 
 async def test_keys_are_published_to_accounts(world: World) -> None:

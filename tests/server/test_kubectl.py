@@ -246,7 +246,7 @@ def test_who_may(k: Kubectl) -> None:
     )
     k.run("get", "pods", KUBECONFIG=str(own))
     k.run("get", "pods", "--as=jane", code=1)
-    assert "impersonation is not served by this release" in k.errors
+    assert 'User "jane" cannot list resource "pods"' in k.errors
     k.run(
         "auth",
         "reconcile",

@@ -69,16 +69,22 @@ async def test_a_change_to_the_default_roles_is_mended_unless_said_otherwise(tmp
     roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
     async for world in start(path):
         api = world.admin
-        wanted = (await api.get(f"{roles}/view")).json["rules"]
-        (await api.merge(f"{roles}/view", {"rules": []})).ok()
-        (await api.merge(f"{roles}/edit", {"rules": [], "metadata": {"annotations": {
+        wanted = (await api.get(f"{roles}/system:kube-dns")).json["rules"]
+        more = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}
+        (await api.merge(f"{roles}/system:kube-dns", {"rules": [more]})).ok()
+        (await api.merge(f"{roles}/system:heapster", {"rules": [], "metadata": {"annotations": {
             "rbac.authorization.kubernetes.io/autoupdate": "false"}}})).ok()  # fmt: skip
         (await api.delete(f"{roles}/admin")).ok()
     async for world in start(path):
         api = world.admin
-        assert (await api.get(f"{roles}/view")).json["rules"] == wanted
-        assert not (await api.get(f"{roles}/edit")).json.get("rules")
-        assert (await api.get(f"{roles}/admin")).code == 200
+        # What was missing has been added, a resource a rule; what somebody had added stays.
+        mended = (await api.get(f"{roles}/system:kube-dns")).json["rules"]
+        assert mended[0] == more
+        assert {(*each["resources"], *each["verbs"]) for each in mended[1:]} == {
+            (resource, *wanted[0]["verbs"]) for resource in wanted[0]["resources"]
+        }
+        assert not (await api.get(f"{roles}/system:heapster")).json.get("rules")
+        assert (await api.get(f"{roles}/admin")).json["rules"]  # gathered again, too
         revision = (await api.get(CM)).revision
     async for world in start(path, account=False):
         assert (await world.admin.get(CM)).revision == revision  # nothing to do: nothing written

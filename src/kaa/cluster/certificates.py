@@ -72,7 +72,7 @@ def ensure_parts(directory: Path, server: str) -> dict[str, Path]:
     parts = {
         "controllers": ("system:kube-controller-manager", ()),
         "scheduler": ("system:kube-scheduler", ()),
-        "simulated": ("system:node:simulated", ("system:nodes",)),
+        "simulated": ("kaa:simulated-nodes", ()),
     }
     with _locked(directory):
         authority = Authority(directory, CA, CA_NAME)

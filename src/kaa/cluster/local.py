@@ -95,7 +95,7 @@ class LocalCluster:
         for part in made:
             await stack.enter_async_context(part)  # type: ignore[arg-type]
         if self._simulated:
-            nodes = self.client_as("system:node:simulated", ["system:nodes"])
+            nodes = self.client_as("kaa:simulated-nodes")
             self.nodes = SimulatedNodes(nodes, informers, self._simulated, self._shape, clock=clock)
             await stack.enter_async_context(self.nodes)
 

@@ -18,12 +18,14 @@ from kaa.server.call import Call, Parts
 from kaa.server.request import RequestInfo, User, parse
 from kaa.server.verbs import deletions, patches, reads, watches, writes
 
-__all__ = ["Application", "Authenticate", "Authorize", "Decision", "Limits"]
+__all__ = ["Application", "Authenticate", "Authorize", "Decision", "Impersonate", "Limits"]
 
 _log = Logger("apiserver")
 
 #: Verbs that are for one object, and so need its name in the path.
 NAMED = ("get", "update", "patch", "delete")
+
+IMPERSONATE = "impersonate-"
 
 Answering = Answer | Awaitable[Answer]
 Verb = Callable[[Call], Answering]
@@ -31,16 +33,29 @@ Verb = Callable[[Call], Answering]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """An authorizer's answer. `reason` tells an auditor why."""
+    """An authorizer's answer. `reason` tells an auditor why.
+
+    Neither allowed nor denied is no opinion: others are asked, and if none allows, the answer is no.
+    """
 
     allowed: bool
     reason: str = ""
+    #: No, and nobody else is asked.
+    denied: bool = False
+    #: What went wrong on the way, for reviews; it decides nothing by itself.
+    error: str = ""
 
 
 class Authenticate(Protocol):
     """Finds out who asks; raises 401 when that cannot be told."""
 
     def __call__(self, request: Request) -> User | Awaitable[User]: ...
+
+
+class Impersonate(Protocol):
+    """Finds out whom a request wants to be taken for; raises when its user may not."""
+
+    def __call__(self, request: Request, user: User, authorize: "Authorize") -> Awaitable[User]: ...
 
 
 class Authorize(Protocol):
@@ -61,11 +76,12 @@ class Application:
     """The API as a handler of requests. `routes` are the paths that are no resources, exact or by first segment."""
 
     def __init__(self, parts: Parts, authenticate: Authenticate, authorize: Authorize,
-                 limits: Limits = Limits()) -> None:  # fmt: skip
+                 limits: Limits = Limits(), impersonate: Impersonate | None = None) -> None:  # fmt: skip
         self.parts = parts
         self.limits = limits
         self._authenticate = authenticate
         self._authorize = authorize
+        self._impersonate = impersonate
         self._waiting = 0
         #: Paths outside the resources: exact ("/version") or a prefix that ends in a slash ("/openapi/").
         self.routes: dict[str, Callable[[Request, User], Answering]] = {}
@@ -83,9 +99,13 @@ class Application:
             user = self._authenticate(request)
             if isawaitable(user):
                 return self._wait(self._after_authentication(request, info, user), request)
+            if _impersonates(request):
+                return self._wait(self._taken_for_another(request, info, user), request)
             decision = self._authorize(user, info)
             if isawaitable(decision):
                 return self._wait(self._after_authorization(request, info, user, decision), request)
+            if request.trail is not None:
+                request.trail.decided(user, decision)
             if not decision.allowed:
                 raise refusal(user, info, decision.reason)
             answer = self.dispatch(request, info, user)
@@ -99,12 +119,23 @@ class Application:
 
     async def _after_authentication(self, request: Request, info: RequestInfo, coming: Awaitable[User]) -> Answer:
         user = await coming
-        decision = self._authorize(user, info)
-        return await self._after_authorization(request, info, user, decision)
+        if _impersonates(request):
+            return await self._taken_for_another(request, info, user)
+        return await self._after_authorization(request, info, user, self._authorize(user, info))
+
+    async def _taken_for_another(self, request: Request, info: RequestInfo, user: User) -> Answer:
+        if self._impersonate is None:
+            raise errors.forbidden(None, "", "impersonation is not served here")
+        other = await self._impersonate(request, user, self._authorize)
+        # Nobody behind this sees who asked, nor passes it on to a node.
+        request.headers = {name: value for name, value in request.headers.items() if not name.startswith(IMPERSONATE)}
+        return await self._after_authorization(request, info, other, self._authorize(other, info))
 
     async def _after_authorization(self, request: Request, info: RequestInfo, user: User,
                                    coming: Decision | Awaitable[Decision]) -> Answer:  # fmt: skip
         decision = await coming if isawaitable(coming) else coming
+        if request.trail is not None:
+            request.trail.decided(user, decision)
         if not decision.allowed:
             raise refusal(user, info, decision.reason)
         answer = self.dispatch(request, info, user)
@@ -139,6 +170,8 @@ class Application:
         if spec is None or (info.namespace and not spec.namespaced and info.resource != "namespaces"):
             raise errors.not_found_path()
         call = Call(request, info, user, spec, self.parts)
+        if request.trail is not None:
+            call.audit = request.trail.annotations
         if spec.deprecation:
             call.warnings.append(spec.deprecation)
         if info.subresource:
@@ -210,6 +243,13 @@ class Application:
         return handler(request, user)
 
 
+def _impersonates(request: Request) -> bool:
+    for name in request.headers:  # noqa: SIM110 - a generator would cost more than all the rest of this
+        if name.startswith(IMPERSONATE):
+            return True
+    return False
+
+
 def refusal(user: User, info: RequestInfo, reason: str) -> errors.StatusError:
     """403 in the words that users of RBAC know."""
     tail = f": {reason}" if reason else ""
@@ -234,5 +274,7 @@ def refusal(user: User, info: RequestInfo, reason: str) -> errors.StatusError:
 
 
 def _broken(request: Request | None, error: Exception) -> Answer:
+    if request is not None and request.trail is not None:
+        request.trail.panicked(error)
     _log.error("a request failed", request=repr(request), error=repr(error), exc=error)
     return forms.render_status(errors.internal(f"{type(error).__name__}: {error}"))

@@ -17,6 +17,8 @@ class User:
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    #: Who has asked to be taken for this user; None where nobody has. For audit, never for decisions.
+    impersonator: "User | None" = field(default=None, compare=False)
 
 
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
@@ -41,6 +43,9 @@ class RequestInfo:
     name: str = ""
     #: What follows the subresource: the path a proxied request goes on with.
     rest: str = ""
+    #: What a list, watch or collection is restricted to, as it was asked: authorizers may allow only a part.
+    field_selector: str = ""
+    label_selector: str = ""
 
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -89,9 +94,13 @@ def parse(request: Request) -> RequestInfo:
             verb = "watch" if "watch" in request.query and _watching(request) else "list"
         elif verb == "delete":
             verb = "deletecollection"
-        if "metadata.name" in request.query and verb in ("list", "watch", "deletecollection"):
-            # What is restricted to one name is allowed by rules that name it.
-            name = _selected_name(request.param("fieldSelector"))
+        if "Selector" in request.query and verb in ("list", "watch", "deletecollection"):
+            fields = request.param("fieldSelector")
+            if "metadata.name" in fields:
+                # What is restricted to one name is allowed by rules that name it.
+                name = _selected_name(fields)
+            return RequestInfo(verb, path, True, group, version, resource, subresource, namespace, name, tail,
+                               fields, request.param("labelSelector"))  # fmt: skip
     return RequestInfo(verb, path, True, group, version, resource, subresource, namespace, name, tail)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -16,18 +16,34 @@ from kaa.http.tls import TlsServer
 from kaa.kinds.registry import Registry, builtin
 from kaa.server import forms, subresources
 from kaa.server.admission.api import Chain
-from kaa.server.admission.defaults import default_chain
-from kaa.server.app import Application
-from kaa.server.authn import Authentication, ServiceAccountTokens, StaticTokens
-from kaa.server.authz import EscalationCheck, Rbac, authorizer
+from kaa.server.admission.configuration import read_configuration
+from kaa.server.admission.defaults import CONFIGURABLE, Given, default_chain
+from kaa.server.app import Application, Authenticate
+from kaa.server.audit.settings import AuditSettings
+from kaa.server.authn import (
+    Authentication,
+    BootstrapTokens,
+    CertificateUsers,
+    RequestHeaders,
+    RequestHeaderSettings,
+    ServiceAccountTokens,
+    StaticTokens,
+    TokenWebhook,
+    impersonate,
+    read_authorities,
+)
+from kaa.server.authn.legacytokens import LegacyTokens
+from kaa.server.authz import Aggregation, Authorization, EscalationCheck
 from kaa.server.bootstrap import bootstrap
 from kaa.server.call import Parts
 from kaa.server.components import Components
+from kaa.server.configfile import ConfigError
 from kaa.server.customresources import Conversions, Registrar
 from kaa.server.discovery import Discovery
 from kaa.server.health import Health
 from kaa.server.objects import Objects
 from kaa.server.openapi import OpenApi
+from kaa.server.remote import read_kubeconfig
 from kaa.server.request import User
 from kaa.server.reservations import ServiceReservations
 from kaa.server.reviews import Reviews
@@ -36,6 +52,7 @@ from kaa.server.webhooks import Webhooks
 from kaa.store.api import Store
 
 if TYPE_CHECKING:
+    from kaa.server.audit.auditor import Auditor
     from kaa.server.encryption import EncryptionConfig, FollowedConfig
 
 __all__ = ["ApiServer", "ServerSettings"]
@@ -56,13 +73,37 @@ class ServerSettings:
     advertise_address: str = "127.0.0.1"
     #: Where cluster IPs come from. The first address is the API's own, the tenth the cluster DNS's.
     service_cluster_ip_range: str = "10.96.0.0/16"
-    #: Who decides: RBAC, Node, AlwaysAllow, AlwaysDeny; the first that allows, allows.
+    #: Who decides: RBAC, Node, Webhook, AlwaysAllow, AlwaysDeny; the first that decides, decides.
     authorization_mode: tuple[str, ...] = ("Node", "RBAC")
+    #: An AuthorizationConfiguration, which takes the place of the modes: several authorizers in order, webhooks with
+    #: conditions among them. It is read again when it changes.
+    authorization_config: Path | None = None
+    #: A kubeconfig that says where the authorizer of the mode Webhook is.
+    authorization_webhook_config_file: Path | None = None
+    #: An AuthenticationConfiguration: issuers whose tokens count, and who may be anonymous. Read again when it changes.
+    authentication_config: Path | None = None
+    #: A kubeconfig that says where tokens that nobody here knows are reviewed, and how long an answer counts.
+    authentication_token_webhook_config_file: Path | None = None
+    authentication_token_webhook_cache_ttl_seconds: float = 120.0
+    #: Whether bootstrap tokens (Secrets in kube-system) are credentials.
+    enable_bootstrap_token_auth: bool = False
+    #: The authority of client certificates; needed here only where front proxies have one of their own.
+    client_ca_file: Path | None = None
+    #: The authority of front proxies, whose word counts for who asks; and what they send.
+    requestheader_client_ca_file: Path | None = None
+    requestheader: RequestHeaderSettings = field(default_factory=RequestHeaderSettings)
+    #: The authority that is put into the Secrets of legacy tokens, for clients to check this server by (PEM).
+    root_ca_file: Path | None = None
+    #: Tokens of pods last a year where kubelets ask for an hour, for clients that never read theirs again.
+    service_account_extend_token_expiration: bool = True
     #: Static tokens, `token,user,uid,"groups"` a line.
     token_auth_file: Path | None = None
     #: Admission plugins beyond, or out of, the default list.
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    #: An AdmissionConfiguration: what plugins (PodSecurity, EventRateLimit, PodNodeSelector, PodTolerationRestriction)
+    #: are to know.
+    admission_control_config_file: Path | None = None
     #: Whether a request without credentials is `system:anonymous` (health and version only, by the default roles).
     anonymous_auth: bool = True
     #: What service account tokens say they were issued by, and for.
@@ -72,6 +113,8 @@ class ServerSettings:
     encryption_provider_config: Path | None = None
     #: Follow changes of that file; otherwise a new key needs a restart.
     encryption_provider_config_automatic_reload: bool = False
+    #: What is told of requests, and where: see AuditSettings.
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
 
 class ApiServer:
@@ -102,11 +145,17 @@ class ApiServer:
         self._scope = Scope("apiserver")
         self._listener: Server | None = None
         self._ready = False
+        #: What follows requests, where there is a policy.
+        self.auditor: Auditor | None = None
         #: The encryption configuration while its file is followed.
         self.encryption_config: FollowedConfig | None = None
         self.health = Health(clock)
         self.webhooks: Webhooks | None = None
         self._registrar: Registrar | None = None
+        self.authentication: Authentication | None = None
+        self.authorization: Authorization | None = None
+        self.aggregation: Aggregation | None = None
+        self._legacy_tokens: LegacyTokens | None = None
 
     async def start(self, *, listen: bool = True) -> None:
         """Be ready to answer when this returns."""
@@ -118,11 +167,16 @@ class ApiServer:
         self._registrar = registrar = Registrar(objects)
         registrar.load(await objects.below(registrar.prefix))
         await objects.start()
-        authorize = authorizer(settings.authorization_mode, objects)
-        chain = default_chain(objects, settings.enable_admission_plugins, settings.disable_admission_plugins)
-        if isinstance(authorize, Rbac):
-            chain = Chain([*chain.plugins, EscalationCheck(authorize)])
+        self.authorization = authorize = Authorization(
+            objects, clock, settings.authorization_mode, config=settings.authorization_config,
+            webhook_config=settings.authorization_webhook_config_file,
+        )  # fmt: skip
+        configurations = read_configuration(settings.admission_control_config_file, CONFIGURABLE)
         self.webhooks = webhooks = Webhooks(objects, clock)
+        given = Given(objects, authorize, clock, configurations, webhooks)
+        chain = default_chain(given, settings.enable_admission_plugins, settings.disable_admission_plugins)
+        if authorize.rbac is not None:
+            chain = Chain([*chain.plugins, EscalationCheck(authorize.rbac, authorize)])
         objects.conversions = Conversions(webhooks)
         self.parts = parts = Parts(objects, chain, clock, webhooks)
         registrar.start(parts, clock)
@@ -135,20 +189,63 @@ class ApiServer:
         audiences = settings.api_audiences or (settings.service_account_issuer,)
         key = self._token_key or ec.generate_private_key(ec.SECP256R1())
         self.tokens = ServiceAccountTokens(key, settings.service_account_issuer, audiences, objects, clock)
-        authenticators = [self.tokens]
-        if settings.token_auth_file is not None:
-            authenticators.insert(0, StaticTokens.from_file(settings.token_auth_file))  # type: ignore[arg-type]
-        authenticate = Authentication(authenticators, anonymous=settings.anonymous_auth)
-        self.app = Application(parts, authenticate, authorize)
-        self._register(authorize if isinstance(authorize, Rbac) else None)
+        self.authentication = authenticate = self._authentication()
+        self.app = self._application(parts, authenticate, authorize, impersonate=impersonate)
+        self._register()
         if listen:
             self._listener = await serve(
                 self.app, host=settings.bind_address, port=settings.secure_port, tls=self.tls, clock=clock
             )
         await bootstrap(parts, settings.service_cluster_ip_range, settings.advertise_address, self.port)
+        self.aggregation = aggregation = Aggregation(parts)
+        await aggregation.settle()
+        aggregation.start()
+        ca = settings.root_ca_file.read_bytes() if settings.root_ca_file is not None else b""
+        self._legacy_tokens = LegacyTokens(parts, self.tokens, ca)
+        self._legacy_tokens.start()
+        authenticate.start()
+        authorize.start()
         self._scope.spawn(self._bookmarks(), name="bookmarks", eternal=True)
         self.health.lag.start()
         self._ready = True
+
+    def _authentication(self) -> Authentication:
+        """Who may say who they are, by the settings."""
+        settings, clock = self.settings, self.clock
+        users, proxies = CertificateUsers(), None
+        if settings.requestheader_client_ca_file is not None:
+            if settings.client_ca_file is None:
+                raise ConfigError(
+                    "requestheader_client_ca_file needs client_ca_file: or a proxy could be taken for a user"
+                )
+            users = CertificateUsers(read_authorities(settings.client_ca_file.read_bytes()))
+            authorities = read_authorities(settings.requestheader_client_ca_file.read_bytes())
+            proxies = RequestHeaders(settings.requestheader, authorities)
+        webhook = None
+        if settings.authentication_token_webhook_config_file is not None:
+            place = read_kubeconfig(settings.authentication_token_webhook_config_file)
+            ttl = settings.authentication_token_webhook_cache_ttl_seconds
+            webhook = TokenWebhook(place, clock, self.tokens.audiences, ttl)
+        file = settings.token_auth_file
+        return Authentication(
+            self.tokens, clock,
+            others=[StaticTokens.from_file(file)] if file is not None else [],
+            behind=[BootstrapTokens(self.objects, clock)] if settings.enable_bootstrap_token_auth else [],
+            anonymous=settings.anonymous_auth, certificates=users, proxies=proxies, webhook=webhook,
+            config=settings.authentication_config,
+        )  # fmt: skip
+
+    def _application(self, parts: Parts, authenticate: Authenticate, *more: Any, **options: Any) -> Application:
+        """The handler; one that is audited where there is a policy."""
+        if self.settings.audit.policy_file is None:
+            return Application(parts, authenticate, *more, **options)
+        from kaa.server.audit.application import AuditedApplication
+        from kaa.server.audit.auditor import Auditor
+
+        self.auditor = auditor = Auditor.of(self.settings.audit, self.clock)
+        auditor.start()
+        self.health.gauges.update(auditor.gauges())
+        return AuditedApplication(auditor, parts, authenticate, *more, **options)
 
     async def _encrypt(self, path: Path, registry: Registry) -> None:
         """Put encryption between the objects and the store."""
@@ -188,10 +285,16 @@ class ApiServer:
         if self._listener is not None:
             await self._listener.close(grace_seconds)
             self._listener = None
+        for each in (self.aggregation, self._legacy_tokens, self.authentication, self.authorization):
+            if each is not None:
+                await each.close()
         if self._registrar is not None:
             await self._registrar.stop()
         if self.webhooks is not None:
             await self.webhooks.close()
+        if self.auditor is not None:
+            await self.auditor.close()
+            self.auditor = None
 
     async def run(self) -> None:
         """Run until cancelled, or until a part of the server fails."""
@@ -200,7 +303,7 @@ class ApiServer:
         finally:
             await self.stop()
 
-    def _register(self, rbac: Rbac | None) -> None:
+    def _register(self) -> None:
         app, parts = self.app, self.parts
         health = self.health
         # Not of liveness: a restart frees no disk.
@@ -221,7 +324,11 @@ class ApiServer:
         app.routes["/.well-known/openid-configuration"] = self._openid_configuration
         app.routes["/openid/v1/jwks"] = self._jwks
         subresources.register(app, NodeStreams(self._dial))
-        Reviews(self.tokens, app._authorize, rbac).register(app)
+        assert self.authentication is not None
+        assert self.authorization is not None
+        extend = self.settings.service_account_extend_token_expiration
+        Reviews(self.tokens, self.authentication, self.authorization, extend_expiration=extend).register(app)
+        health.gauges["serviceaccount_stale_tokens_total"] = lambda: float(self.tokens.stale_uses)
 
     def _openid_configuration(self, request: Request, user: User) -> Response:
         uri = f"https://{self.settings.advertise_address}:{self.port}/openid/v1/jwks"

@@ -1,32 +1,43 @@
 """Tokens of service accounts: made by TokenRequest, bound to a pod, secret or node, expiring; verified here.
 
 A token is a JWT signed with the cluster's key. Its signature is checked once and remembered; that its account and what
-it is bound to still exist, with the same UIDs, is checked each time.
+it is bound to still exist, with the same UIDs, is checked each time. Legacy tokens, which stand in a Secret and do not
+expire, end with that Secret.
 """
 
 import base64
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from kaa.base import ids
-from kaa.base.clock import Clock
+from kaa.base.clock import Clock, parse_seconds
+from kaa.base.log import Logger
+from kaa.kinds.spec import KindSpec
+from kaa.server.authn import jwt
+from kaa.server.cache import Cached
 from kaa.server.objects import Objects
 from kaa.server.request import User
 
-__all__ = ["Binding", "ServiceAccountTokens"]
+__all__ = ["LEGACY_ISSUER", "Binding", "ServiceAccountTokens"]
 
 Json = dict[str, Any]
+_log = Logger("apiserver")
 
 REMEMBERED_MAX = 4096
 USER_PREFIX = "system:serviceaccount:"
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+#: Something that is being deleted is good for so long: a pod ends in order.
+DELETED_LEEWAY_SECONDS = 60.0
+#: What kubelets ask for; such a token lasts a year, and use of it after this time is reported (KEP 1205).
+WARN_ONLY_SECONDS, EXTENDED_SECONDS = 3607, 365 * 24 * 3600
+INVALIDATED = "service account token has been invalidated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +49,8 @@ class Binding:
     uid: str
 
 
-def _b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _unb64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+class _Refused(Exception):
+    """The token is of this server, and not good."""
 
 
 class ServiceAccountTokens:
@@ -54,16 +61,21 @@ class ServiceAccountTokens:
         self.issuer = issuer
         #: What the API server answers to; the first is put into tokens that ask for no audience.
         self.audiences = audiences
+        #: Told of each Secret whose legacy token is used.
+        self.legacy_used: Callable[[Cached], None] = lambda entry: None
+        #: Uses of tokens past the time that was asked for: for /metrics.
+        self.stale_uses = 0
         self._key = key
         self._public = key.public_key()
         self._objects = objects
         self._clock = clock
         self._verified: OrderedDict[bytes, Json] = OrderedDict()
+        self._specs: dict[str, KindSpec] = {}
         der = self._public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        self.key_id = _b64(hashlib.sha256(der).digest())
+        self.key_id = jwt.b64(hashlib.sha256(der).digest())
 
     def issue(self, account: Json, *, audiences: tuple[str, ...], expires_at: float, binding: Binding | None,
-              node: Binding | None = None) -> str:  # fmt: skip
+              node: Binding | None = None, warn_after: float | None = None) -> str:  # fmt: skip
         """A token for an account, until `expires_at` (seconds since the epoch)."""
         meta = account["metadata"]
         now = int(self._clock.now())
@@ -74,6 +86,8 @@ class ServiceAccountTokens:
         for each in (binding, node):
             if each is not None:
                 about[each.kind.lower()] = {"name": each.name, "uid": each.uid}
+        if warn_after is not None:
+            about["warnafter"] = int(warn_after)
         claims = {
             "aud": list(audiences or self.audiences[:1]),
             "exp": int(expires_at),
@@ -84,83 +98,134 @@ class ServiceAccountTokens:
             "nbf": now,
             "sub": f"{USER_PREFIX}{meta['namespace']}:{meta['name']}",
         }
-        head = _b64(orjson.dumps({"alg": "ES256", "kid": self.key_id}))
-        signed = f"{head}.{_b64(orjson.dumps(claims))}"
-        r, s = decode_dss_signature(self._key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{signed}.{_b64(r.to_bytes(32) + s.to_bytes(32))}"
+        return jwt.sign(claims, self._key, self.key_id)
+
+    def issue_legacy(self, account: Json, secret_name: str) -> str:
+        """A token that stands in a Secret, and lasts as long as it does."""
+        meta, prefix = account["metadata"], "kubernetes.io/serviceaccount"
+        claims = {
+            "iss": LEGACY_ISSUER,
+            f"{prefix}/namespace": meta["namespace"],
+            f"{prefix}/secret.name": secret_name,
+            f"{prefix}/service-account.name": meta["name"],
+            f"{prefix}/service-account.uid": meta["uid"],
+            "sub": f"{USER_PREFIX}{meta['namespace']}:{meta['name']}",
+        }
+        return jwt.sign(claims, self._key, self.key_id)
 
     def __call__(self, token: str) -> User | None:
         """The user of a token meant for this server, or None."""
         return self.review(token, self.audiences)[0]
 
-    def review(self, token: str, audiences: tuple[str, ...]) -> tuple[User | None, tuple[str, ...]]:
-        """The user, and which of the audiences the token is for; None when it is not valid, or for none of them."""
-        claims = self._claims(token)
-        if claims is None:
-            return None, ()
-        now = self._clock.now()
-        if not claims.get("nbf", 0) - 60 <= now < claims.get("exp", 0):
-            return None, ()
-        shared = tuple(each for each in claims.get("aud") or () if each in audiences)
-        if not shared:
-            return None, ()
-        return self._user(claims), shared
+    def review(self, token: str, audiences: tuple[str, ...]) -> tuple[User | None, tuple[str, ...], str]:
+        """The user, which of the audiences the token is for, and why there is none; nothing for what is not ours."""
+        try:
+            claims = self._claims(token)
+            if claims is None:
+                return None, (), ""
+            if claims["iss"] == LEGACY_ISSUER:
+                user = self._legacy_user(claims, token)
+                # A legacy token is meant for the API server, and for nobody else.
+                return user, tuple(each for each in audiences if each in self.audiences), ""
+            now = self._clock.now()
+            if now >= claims.get("exp", 0):
+                raise _Refused("service account token has expired")
+            if claims.get("nbf", 0) - 60 > now:
+                raise _Refused("service account token is not valid yet")
+            named = claims.get("aud") or ()
+            shared = tuple(each for each in named if each in audiences)
+            if not shared:
+                raise _Refused(f"token audiences [{' '.join(f'{each}' for each in named)}] is invalid for the target "
+                               f"audiences [{' '.join(audiences)}]")  # fmt: skip
+            return self._user(claims, now), shared, ""
+        except _Refused as refused:
+            return None, (), str(refused)
 
     def _claims(self, token: str) -> Json | None:
-        digest = hashlib.sha256(token.encode()).digest()
+        digest = hashlib.sha256(token.encode(errors="replace")).digest()
         known = self._verified.get(digest)
         if known is not None:
             self._verified.move_to_end(digest)
             return known
-        parts = token.split(".")
-        if len(parts) != 3 or len(token) > 16384:
+        read = jwt.read_token(token)
+        if read is None or read.claims.get("iss") not in (self.issuer, LEGACY_ISSUER):
             return None
-        try:
-            header, claims, signature = orjson.loads(_unb64(parts[0])), orjson.loads(_unb64(parts[1])), _unb64(parts[2])
-            if header.get("alg") != "ES256" or claims.get("iss") != self.issuer or len(signature) != 64:
-                return None
-            r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
-            self._public.verify(
-                encode_dss_signature(r, s), f"{parts[0]}.{parts[1]}".encode(), ec.ECDSA(hashes.SHA256())
-            )
-        except (ValueError, AttributeError, InvalidSignature):
-            return None
-        self._verified[digest] = claims
+        if read.algorithm != "ES256" or not jwt.verifies(read, self._public):
+            raise _Refused("error in cryptographic primitive")
+        self._verified[digest] = read.claims
         while len(self._verified) > REMEMBERED_MAX:
             self._verified.popitem(last=False)
-        return dict(claims)
+        return read.claims
 
-    def _user(self, claims: Json) -> User | None:
+    def _user(self, claims: Json, now: float) -> User:
         about = claims.get("kubernetes.io") or {}
         namespace = about.get("namespace", "")
         account = about.get("serviceaccount") or {}
-        if not self._stands("serviceaccounts", namespace, account):
-            return None
+        self._stands("serviceaccounts", namespace, account, now)
         extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
         pod, node, secret = about.get("pod"), about.get("node"), about.get("secret")
         if pod is not None:
-            if not self._stands("pods", namespace, pod):
-                return None
+            self._stands("pods", namespace, pod, now)
             extra["authentication.kubernetes.io/pod-name"] = (pod["name"],)
             extra["authentication.kubernetes.io/pod-uid"] = (pod["uid"],)
-        if secret is not None and not self._stands("secrets", namespace, secret):
-            return None
+        if secret is not None:
+            self._stands("secrets", namespace, secret, now)
         if node is not None:
-            if pod is None and not self._stands("nodes", "", node):
-                return None
+            if pod is None:
+                self._stands("nodes", "", node, now)
             extra["authentication.kubernetes.io/node-name"] = (node["name"],)
             if node.get("uid"):
                 extra["authentication.kubernetes.io/node-uid"] = (node["uid"],)
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-        return User(f"{USER_PREFIX}{namespace}:{account['name']}", groups, account["uid"], extra)
+        if now > about.get("warnafter", now):
+            self.stale_uses += 1
+        return User(f"{USER_PREFIX}{namespace}:{account['name']}", _groups(namespace), account["uid"], extra)
 
-    def _stands(self, plural: str, namespace: str, reference: Json) -> bool:
-        """The object is still there, and is the same one."""
-        spec = self._objects.registry.get("", "v1", plural)
-        entry = self._objects.find(spec, namespace, reference.get("name", "")) if spec is not None else None
+    def _legacy_user(self, claims: Json, token: str) -> User:
+        prefix = "kubernetes.io/serviceaccount"
+        namespace, name = claims.get(f"{prefix}/namespace", ""), claims.get(f"{prefix}/service-account.name", "")
+        uid, secret_name = claims.get(f"{prefix}/service-account.uid", ""), claims.get(f"{prefix}/secret.name", "")
+        if not (namespace and name and uid and secret_name):
+            raise _Refused("validation failed: a claim of the legacy token is missing")
+        entry = self._find("secrets", namespace, secret_name)
+        if entry is None or _identity(entry)[1]:
+            raise _Refused("Token has been invalidated")
+        stands = entry.form(("token",), _token_in)
+        if stands != token.encode():
+            raise _Refused("Token does not match server's copy")
+        if INVALID_SINCE in entry.labels:
+            raise _Refused(f"the token in secret {namespace}/{secret_name} for service account {namespace}/{name} has "
+                           "been marked invalid. Use tokens from the TokenRequest API or manually created secret-based "
+                           f"tokens, or remove the '{INVALID_SINCE}' label from the secret to temporarily allow use of "
+                           "this token")  # fmt: skip
+        self._stands("serviceaccounts", namespace, {"name": name, "uid": uid}, self._clock.now())
+        self.legacy_used(entry)
+        return User(f"{USER_PREFIX}{namespace}:{name}", _groups(namespace), uid)
+
+    def _find(self, plural: str, namespace: str, name: str) -> Cached | None:
+        spec = self._specs.get(plural)
+        if spec is None:
+            found = self._objects.registry.get("", "v1", plural)
+            assert found is not None
+            spec = self._specs[plural] = found
+        return self._objects.find(spec, namespace, name)
+
+    def _stands(self, plural: str, namespace: str, reference: Json, now: float) -> None:
+        """The object is still there, and is the same one; raises otherwise."""
+        entry = self._find(plural, namespace, reference.get("name", ""))
         if entry is None:
-            return False
-        return f'"uid":"{reference.get("uid", "")}"'.encode() in entry.metadata_wire
+            raise _Refused(
+                f'serviceaccounts "{reference.get("name", "")}" not found'
+                if plural == "serviceaccounts"
+                else INVALIDATED
+            )
+        uid, deleted = _identity(entry)
+        if uid != reference.get("uid"):
+            if plural == "serviceaccounts":
+                raise _Refused(f"service account UID ({uid}) does not match claim ({reference.get('uid', '')})")
+            raise _Refused(f"{plural[:-1]} UID ({uid}) does not match service account {plural[:-1]} ref claim "
+                           f"({reference.get('uid', '')})")  # fmt: skip
+        if deleted and parse_seconds(deleted) < now - DELETED_LEEWAY_SECONDS:
+            raise _Refused("service account has been deleted" if plural == "serviceaccounts" else INVALIDATED)
 
     def jwks(self) -> Json:
         """The public key as a JSON Web Key Set, for those who verify the cluster's tokens themselves."""
@@ -169,7 +234,7 @@ class ServiceAccountTokens:
             "keys": [
                 {
                     "use": "sig", "kty": "EC", "kid": self.key_id, "crv": "P-256", "alg": "ES256",
-                    "x": _b64(numbers.x.to_bytes(32)), "y": _b64(numbers.y.to_bytes(32)),
+                    "x": jwt.b64(numbers.x.to_bytes(32)), "y": jwt.b64(numbers.y.to_bytes(32)),
                 }
             ]
         }  # fmt: skip
@@ -183,3 +248,22 @@ class ServiceAccountTokens:
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
         }
+
+
+def _groups(namespace: str) -> tuple[str, ...]:
+    return ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+
+
+def _identity(entry: Cached) -> tuple[str, str]:
+    """UID and time of deletion of an entry; read off its bytes once per revision."""
+    uid, _, deleted = entry.form(("identity",), _read_identity).decode().partition(" ")
+    return uid, deleted
+
+
+def _read_identity(entry: Cached) -> bytes:
+    meta = entry.decode()["metadata"]
+    return f"{meta.get('uid', '')} {meta.get('deletionTimestamp') or ''}".encode()
+
+
+def _token_in(entry: Cached) -> bytes:
+    return base64.b64decode((entry.decode().get("data") or {}).get("token") or "")
