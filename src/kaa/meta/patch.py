@@ -9,7 +9,7 @@ import orjson
 
 from kaa.meta.strategic import PatchError, strategic_merge
 
-__all__ = ["OPERATIONS_MAX", "PatchError", "json_patch", "merge_patch", "strategic_merge"]
+__all__ = ["OPERATIONS_MAX", "PatchError", "PatchTestFailed", "json_patch", "merge_patch", "strategic_merge"]
 
 #: More operations than this in one JSON patch are refused with 413.
 OPERATIONS_MAX = 10_000
@@ -17,6 +17,10 @@ OPERATIONS_MAX = 10_000
 COPIED_BYTES_MAX = 3 * 1024 * 1024
 
 _MISSING = object()
+
+
+class PatchTestFailed(PatchError):
+    """A `test` operation found another value than it names."""
 
 
 def merge_patch(doc: Any, patch: Any) -> Any:
@@ -294,4 +298,4 @@ class _Patching:
                 raise _inapplicable(f"error in test for path: '{path}': {error}") from None
         # An absent field tests equal to null, as in the original.
         if not _same(None if value is _MISSING else value, op.get("value")):
-            raise _inapplicable(f"testing value {path} failed: test failed")
+            raise PatchTestFailed(f"testing value {path} failed: test failed", code=422)

@@ -10,7 +10,7 @@ from kaa.kinds.registry import Registry
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server import forms
-from kaa.server.admission.api import Chain
+from kaa.server.admission.api import Attributes, Chain, Operation
 from kaa.server.cache import Cached
 from kaa.server.objects import Objects
 from kaa.server.request import RequestInfo, User
@@ -66,6 +66,8 @@ class Call:
     parts: Parts
     #: Shown to the user as Warning headers.
     warnings: list[str] = field(default_factory=list)
+    #: What admission has the audit log told, by `plugin.domain/key`.
+    audit: dict[str, str] = field(default_factory=dict)
     _dry_run: bool | None = None
 
     @property
@@ -110,6 +112,30 @@ class Call:
     def ask_dry_run(self, values: list[str]) -> None:
         """Delete options say it in the body."""
         self._dry_run = self.dry_run or _check_dry_run(values)
+
+    def attributes(self, operation: Operation, obj: Json | None, old: Json | None, *, subresource: str | None = None,
+                   name: str | None = None, namespace: str | None = None, options: str = "",
+                   raw_options: Json | None = None) -> Attributes:  # fmt: skip
+        """This call as admission sees it. `options` is the kind of its options; `raw_options` come from its body."""
+        return Attributes(
+            operation, self.spec, self.namespace if namespace is None else namespace,
+            self.info.name if name is None else name,
+            self.info.subresource if subresource is None else subresource, obj, old, self.user, self.dry_run,
+            raw_options or {}, self.warnings, self.audit,
+            (lambda: self._options(options, raw_options)) if options else None,
+        )  # fmt: skip
+
+    def _options(self, kind: str, raw: Json | None) -> Json:
+        found: Json = {"kind": kind, "apiVersion": "meta.k8s.io/v1"}
+        if raw is not None:
+            found.update((name, value) for name, value in raw.items() if name not in ("kind", "apiVersion", "metadata"))
+        if self.dry_run:
+            found["dryRun"] = ["All"]
+        if raw is None:
+            for name in ("fieldManager", "fieldValidation"):
+                if value := self.request.param(name):
+                    found[name] = value
+        return found
 
     @property
     def manager(self) -> str:

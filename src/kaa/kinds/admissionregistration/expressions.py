@@ -25,8 +25,8 @@ class Scope:
     params: bool = False
     #: `authorizer` is there.
     authorizer: bool = True
-    #: (name, expression) of the variables before it, in order.
-    variables: tuple[tuple[str, str], ...] = ()
+    #: (name, expression) of the variables before it, in order; None where there are no `variables` at all.
+    variables: tuple[tuple[str, str], ...] | None = None
     #: The types it may answer: "bool", "string", "null", "any", "apply" (an object to apply), "jsonpatch".
     answers: tuple[str, ...] = ("bool",)
     #: It stood there before: limits that came later do not hold for it.
@@ -61,7 +61,9 @@ def _of_admission(expression: str, scope: Scope) -> str:
     from kaa.kinds.admissionregistration import environments  # not before there is an expression
 
     mutation = "apply" in scope.answers or "jsonpatch" in scope.answers
-    variables = environments.compile_variables(scope.variables, params=scope.params)
+    variables = None
+    if scope.variables is not None:
+        variables = environments.compile_variables(scope.variables, params=scope.params)
     env = environments.environment(
         params=scope.params, authorizer=scope.authorizer, mutation=mutation, variables=variables
     )

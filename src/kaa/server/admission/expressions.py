@@ -18,13 +18,13 @@ from kaa.kinds.admissionregistration.environments import (
     compile_variables,
     environment,
 )
-from kaa.server.admission.api import Attributes
+from kaa.server.admission.api import Attributes, Authorizing
 from kaa.server.admission.matching import namespace_of
 from kaa.server.admission.review import Versioned, request_of
 from kaa.server.objects import Objects
 from kaa.server.request import RequestInfo, User
 
-__all__ = ["Asking", "Condition", "Conditions", "Evaluator", "Failed", "OutOfBudget", "Run", "Scene", "variables_of"]
+__all__ = ["Condition", "Conditions", "Evaluator", "Failed", "OutOfBudget", "Run", "Scene", "variables_of"]
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -46,10 +46,6 @@ class Decided(Protocol):
 
     @property
     def reason(self) -> str: ...
-
-
-#: Who decides: the server's authorizer.
-Asking = Callable[[User, RequestInfo], Any]
 
 
 class Failed(Exception):
@@ -84,7 +80,7 @@ class Condition:
 class _Authorizer:
     """Answers expressions: in the loop at once, from a thread through the loop."""
 
-    def __init__(self, ask: Asking, user: User, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(self, ask: Authorizing, user: User, loop: asyncio.AbstractEventLoop | None) -> None:
         self._ask = ask
         self._user = user
         self._loop = loop
@@ -181,7 +177,7 @@ class Run:
 class Evaluator:
     """Runs expressions. One per server."""
 
-    def __init__(self, objects: Objects, ask: Asking) -> None:
+    def __init__(self, objects: Objects, ask: Authorizing) -> None:
         self._objects = objects
         self._ask = ask
         self._threads = asyncio.Semaphore(THREADS_MAX)

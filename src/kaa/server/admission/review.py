@@ -47,7 +47,8 @@ class Versions:
         if last is not None and last.spec is spec:
             return last
         kind = kind_of(spec, attributes.subresource)
-        obj, old = attributes.object, attributes.old
+        # What is made has no past, even where a plugin is shown what it is made of (the pod of an eviction).
+        obj, old = attributes.object, attributes.old if attributes.operation != "CREATE" else None
         whole = kind == kind_of(spec, "")  # what has a kind of its own (a Scale) is the same in all versions
         source = attributes.spec
         if last is not None:

@@ -5,6 +5,7 @@ Each module has handlers of the shape `(call) -> answer`; `register` puts them i
 
 from kaa.server.app import Application
 from kaa.server.subresources import eviction, pods, scale
+from kaa.server.subresources.connect import connecting
 from kaa.server.subresources.nodes import NodeStreams
 
 __all__ = ["register"]
@@ -18,9 +19,9 @@ def register(app: Application, streams: NodeStreams) -> None:
     app.subresources["pods", "eviction"] = eviction.evict
     app.subresources["pods", "resize"] = pods.resize
     app.subresources["pods", "log"] = streams.log
-    app.subresources["pods", "exec"] = streams.upgrade
-    app.subresources["pods", "attach"] = streams.upgrade
-    app.subresources["pods", "portforward"] = streams.upgrade
-    app.subresources["pods", "proxy"] = streams.proxy_pod
-    app.subresources["services", "proxy"] = streams.proxy_service
-    app.subresources["nodes", "proxy"] = streams.proxy_node
+    app.subresources["pods", "exec"] = connecting(streams.upgrade)
+    app.subresources["pods", "attach"] = connecting(streams.upgrade)
+    app.subresources["pods", "portforward"] = connecting(streams.upgrade)
+    app.subresources["pods", "proxy"] = connecting(streams.proxy_pod)
+    app.subresources["services", "proxy"] = connecting(streams.proxy_service)
+    app.subresources["nodes", "proxy"] = connecting(streams.proxy_node)

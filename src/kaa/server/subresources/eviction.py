@@ -12,7 +12,6 @@ from kaa.http.api import Answer
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors, selectors
 from kaa.meta.resource import Resource
-from kaa.server.admission.api import Attributes
 from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
@@ -43,8 +42,7 @@ async def evict(call: Call) -> Answer:
         raise errors.bad_request("name in URL does not match name in Eviction object")
     options = deletions.options_of(call, body.get("deleteOptions") or {})
     entry = call.objects.get(call.spec, call.namespace, call.info.name)
-    attributes = Attributes("CREATE", call.spec, call.namespace, call.info.name, "eviction", body,
-                            served_form(call.spec, entry), call.user, call.dry_run, warnings=call.warnings)  # fmt: skip
+    attributes = call.attributes("CREATE", body, served_form(call.spec, entry), options="CreateOptions")
     await call.parts.admission.mutate(attributes)
     await call.parts.admission.validate(attributes)
     await _evict(call, options)
@@ -96,7 +94,7 @@ async def _delete(call: Call, options: deletions.DeleteOptions) -> None:
         written = await writes.change_object(call, _tell_why(call, options), subresource="status", trusted=True)
         if options.revision:
             options = replace(options, revision=_revision_of(written, options.revision))
-    await deletions.delete_object(call, options)
+    await deletions.delete_object(call, options, admission=False)  # the eviction has been admitted
 
 
 def _revision_of(written: Cached | Json, before: str) -> str:

@@ -9,7 +9,6 @@ from kaa.http.api import Answer
 from kaa.meta import errors
 from kaa.meta.problems import Path, not_supported, required
 from kaa.meta.resource import Resource
-from kaa.server.admission.api import Attributes
 from kaa.server.call import Call
 from kaa.server.subresources.answers import success
 from kaa.server.verbs import patches, reads, writeoptions, writes
@@ -34,7 +33,7 @@ async def bind(call: Call) -> Answer:
     body = read_part(call, "v1", "Binding")
     if body["metadata"].get("name") != call.info.name:
         raise errors.bad_request("name in URL does not match name in Binding object")
-    return await _bind(call, body)
+    return await _bind(call, body, call)
 
 
 async def bind_by_name(call: Call) -> Answer:
@@ -47,10 +46,10 @@ async def bind_by_name(call: Call) -> Answer:
     if not name:
         raise errors.bad_request("the Binding names no pod: set metadata.name")
     info = replace(call.info, resource="pods", subresource="binding", name=name)
-    return await _bind(replace(call, info=info, spec=pods), body)
+    return await _bind(replace(call, info=info, spec=pods), body, call)
 
 
-async def _bind(call: Call, body: Json) -> Answer:
+async def _bind(call: Call, body: Json, asked: Call) -> Answer:
     target, name = body.get("target") or {}, call.info.name
     node, path = target.get("name"), Path() / "target"
     found = []
@@ -62,10 +61,10 @@ async def _bind(call: Call, body: Json) -> Answer:
         raise errors.invalid(replace(call.spec.resource, kind="Binding"), name, found)
     sent = body.get("metadata") or {}
     call.objects.get(call.spec, call.namespace, name)  # 404 before anything else is said
-    attributes = Attributes("CREATE", call.spec, call.namespace, name, "binding", body, None, call.user, call.dry_run,
-                            warnings=call.warnings)  # fmt: skip
+    attributes = asked.attributes("CREATE", body, None, name=name, options="CreateOptions")
     await call.parts.admission.mutate(attributes)
     await call.parts.admission.validate(attributes)
+    node, sent = (body.get("target") or {}).get("name") or node, body.get("metadata") or {}
     now = format_seconds(call.clock.now())
 
     def change(pod: Json) -> Json:

@@ -135,12 +135,13 @@ async def _set(call: Call, make: Callable[[Json], Json], *, applied: bool = Fals
     path = places.replicas if places is not None else ("spec", "replicas")
     elements = tuple(f"f:{name}" for name in path)
 
-    def change(obj: Json) -> Json:
+    async def change(obj: Json) -> Json:
         was, meta = scale_of(obj, places), obj["metadata"]
         stored = meta.get("managedFields") or []
         was["metadata"]["managedFields"] = scaling.to_scale(stored, elements)
         new = make(orjson.loads(orjson.dumps(was)))
         check_identity(call, new, meta)
+        await _admit(call, new, was)
         _check_uid(call, new["metadata"].get("uid") or meta["uid"], meta["uid"])
         replicas = (new.get("spec") or {}).get("replicas") or 0
         if replicas < 0:
@@ -157,10 +158,17 @@ async def _set(call: Call, make: Callable[[Json], Json], *, applied: bool = Fals
         _put_replicas(obj, path, replicas)
         return obj
 
-    # Through admission and the strategy of the object itself: a scale is an update of spec.replicas.
-    result = await writes.change_object(call, change, subresource="scale", owner="Apply")
+    # Through the strategy of the object itself: a scale is an update of spec.replicas.
+    result = await writes.change_object(call, change, subresource="scale", owner="Apply", admission=False)
     obj = result if isinstance(result, dict) else _decoded(call, result)
     return writes.answer_plain(call, scale_of(obj, places))
+
+
+async def _admit(call: Call, new: Json, old: Json) -> None:
+    """Admission is of the Scale: that is what the client writes."""
+    attributes = call.attributes("UPDATE", new, old, options="UpdateOptions")
+    await call.parts.admission.mutate(attributes)
+    await call.parts.admission.validate(attributes)
 
 
 def _decoded(call: Call, entry: Cached) -> Json:

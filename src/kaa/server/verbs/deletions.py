@@ -18,7 +18,6 @@ from kaa.meta import errors
 from kaa.meta.problems import Path, Problem, invalid
 from kaa.meta.resource import Resource
 from kaa.server import forms
-from kaa.server.admission.api import Attributes
 from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
@@ -154,9 +153,10 @@ def _success(call: Call, result: Cached | Json) -> Json:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
-async def delete_object(call: Call, options: DeleteOptions, name: str = "",
-                        namespace: str = "") -> tuple[Cached | Json, bool]:  # fmt: skip
-    """Delete one object; returns its last state, and whether it is gone already.
+async def delete_object(call: Call, options: DeleteOptions, name: str = "", namespace: str = "", *,
+                        admission: bool = True) -> tuple[Cached | Json, bool]:  # fmt: skip
+    """Delete one object; returns its last state, and whether it is gone already. Without `admission` the caller has
+    seen to that.
 
     What has a grace is first marked as going, even when that grace is none: who watches sees it marked before it is
     deleted, as with the original.
@@ -171,10 +171,11 @@ async def delete_object(call: Call, options: DeleteOptions, name: str = "",
             await coming
         old = served_form(spec, current)
         check_preconditions(spec, old, options)
-        attributes = Attributes("DELETE", spec, namespace, name, "", None, old, call.user, call.dry_run,
-                                options.raw or {}, call.warnings)  # fmt: skip
-        await call.parts.admission.mutate(attributes)
-        await call.parts.admission.validate(attributes)
+        if admission:
+            attributes = call.attributes("DELETE", None, old, subresource="", name=name, namespace=namespace,
+                                         options="DeleteOptions", raw_options=options.raw or {})  # fmt: skip
+            await call.parts.admission.mutate(attributes)
+            await call.parts.admission.validate(attributes)
         new, stays = going(call, old, options)
         if call.dry_run:
             return new, not stays

@@ -72,16 +72,28 @@ async def create_object(call: Call, obj: Json, *, owner: str = "Update") -> Cach
         raise errors.bad_request("resourceVersion should not be set on objects to be created")
     meta.pop("resourceVersion", None)
     one_of_each_owner(call, meta)
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "uid", "creationTimestamp"):
+        meta.pop(name, None)
+    spec.default(obj)
+    if owner != "Apply":
+        # As it came: what admission and the kind's strategy add is nobody's.
+        owners.record(call, None, obj, "")
+    attributes = call.attributes("CREATE", obj, None, name=meta.get("name", ""), options="CreateOptions")
+    # Before there is a name, where it is to be generated; once, however many are tried.
+    await call.parts.admission.mutate(attributes)
+    _fix_namespace(call, obj)
+    meta = obj["metadata"]
+    one_of_each_owner(call, meta)
     base = meta.get("generateName")
     if not base or meta.get("name"):
         try:
-            return await _create_once(call, spec, obj, owner)
+            return await _create_once(call, spec, obj, attributes)
         except errors.StatusError as error:
             raise _not_generated(call, meta) if base and _is_taken(error) else error from error
     for _ in range(GENERATE_TRIES):
         meta["name"] = base[: GENERATED_NAME_MAX - SUFFIX_LENGTH] + ids.suffix(SUFFIX_LENGTH)
         try:
-            return await _create_once(call, spec, obj, owner)
+            return await _create_once(call, spec, obj, attributes)
         except errors.StatusError as error:
             if not _is_taken(error):
                 raise
@@ -117,21 +129,11 @@ def one_of_each_owner(call: Call, meta: Json) -> None:
         call.warnings.append(SAME_OWNERS + ", ".join(twice))
 
 
-async def _create_once(call: Call, spec: KindSpec, obj: Json, owner: str) -> Cached | Json:
-    parts = call.parts
-    now_text = format_seconds(parts.clock.now())
-    meta = obj["metadata"]
-    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
-        meta.pop(name, None)
+async def _create_once(call: Call, spec: KindSpec, obj: Json, attributes: Attributes) -> Cached | Json:
+    parts, meta = call.parts, obj["metadata"]
     meta["uid"] = ids.uid()
-    meta["creationTimestamp"] = now_text
-    spec.default(obj)
-    if owner != "Apply":
-        # As it came: what admission and the kind's strategy add is nobody's.
-        owners.record(call, None, obj, "")
-    attributes = Attributes("CREATE", spec, meta.get("namespace", ""), meta.get("name", ""), "", obj, None,
-                            call.user, call.dry_run, warnings=call.warnings)  # fmt: skip
-    await parts.admission.mutate(attributes)
+    meta["creationTimestamp"] = format_seconds(parts.clock.now())
+    attributes.name = meta.get("name", "")
     spec.prepare_create(obj)
     if spec.rules.asked_by is not None:
         user = call.user
@@ -255,12 +257,13 @@ async def change_object(
     owner: str = "Update",
     subresource: str | None = None,
     trusted: bool = False,
+    admission: bool = True,
 ) -> Cached | Json:
     """Read, change, check, write; again when overtaken, unless the change is `conditional` on what it saw.
 
     `change` gets a fresh copy of the object and returns the new one (it may be the same, changed). `owner` is "Apply"
     when the change has done its own accounting of fields. `trusted` changes come from the server itself (a scale, a
-    binding): they skip admission, not validation.
+    binding): they skip admission, not validation. Without `admission` the change has seen to that itself.
     """
     spec, info, parts = call.spec, call.info, call.parts
     subresource = info.subresource if subresource is None else subresource
@@ -279,10 +282,11 @@ async def change_object(
         late = owner != "Apply" and subresource not in ("", "status", "scale")
         if owner != "Apply" and not late:
             owners.record(call, old, new, subresource)
-        attributes = Attributes("UPDATE", spec, call.namespace, info.name, subresource, new, old, call.user,
-                                call.dry_run, warnings=call.warnings)  # fmt: skip
-        if not trusted:
+        attributes = call.attributes("UPDATE", new, old, subresource=subresource, options="UpdateOptions")
+        if not trusted and admission:
             await parts.admission.mutate(attributes)
+            _keep_identity(spec, new, old)
+            one_of_each_owner(call, new["metadata"])
         if status_only:
             spec.prepare_status(new, old)
             found = list(spec.validate_status(new, old))
@@ -300,7 +304,7 @@ async def change_object(
         owners.keep_times(new, old)
         done = False
         try:
-            if not trusted:
+            if not trusted and admission:
                 await parts.admission.validate(attributes)
             if not status_only:
                 call.warnings.extend(spec.warnings(new, old))
@@ -350,6 +354,18 @@ def _may_go(obj: Json) -> bool:
 def _reserve(call: Call, spec: KindSpec, new: Json, old: Json | None) -> Callable[[bool], None] | None:
     reserve = call.parts.reservations.get(spec.storage_prefix)
     return reserve(new, old) if reserve is not None else None
+
+
+def _keep_identity(spec: KindSpec, new: Json, old: Json) -> None:
+    """An object stays itself whatever admission has made of it. Raises 422."""
+    meta, was = new["metadata"], old["metadata"]
+    found = [
+        problems.invalid(problems.Path("metadata") / name, meta.get(name), "field is immutable")
+        for name in ("name", "namespace")
+        if meta.get(name) != was.get(name)
+    ]
+    if found:
+        raise errors.invalid(spec.resource, was["name"], found)
 
 
 def _keep_system_metadata(new: Json, old: Json) -> None:
