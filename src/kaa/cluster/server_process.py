@@ -1,6 +1,6 @@
 """`kaa server`: the API server over its store, as a process."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +9,7 @@ from kaa.cluster.process import Ready, run_process
 from kaa.cluster.settings import ServerOptions
 
 if TYPE_CHECKING:
+    from kaa.server.audit.settings import AuditSettings
     from kaa.server.server import ApiServer
     from kaa.server.subresources.nodes import Dial
 
@@ -60,6 +61,7 @@ async def serve(options: ServerOptions, ready: Ready) -> None:
             anonymous_auth=options.anonymous_auth,
             service_account_issuer=options.service_account_issuer,
             api_audiences=options.api_audiences,
+            audit=_audit(options),
             encryption_provider_config=options.encryption_provider_config,
             encryption_provider_config_automatic_reload=options.encryption_provider_config_automatic_reload,
         )
@@ -79,6 +81,13 @@ async def serve(options: ServerOptions, ready: Ready) -> None:
             await server.stop()
     finally:
         await store.close()
+
+
+def _audit(options: ServerOptions) -> "AuditSettings":
+    from kaa.server.audit.settings import AuditSettings
+
+    named = (each.name for each in fields(AuditSettings))
+    return AuditSettings(**{name: getattr(options, f"audit_{name}") for name in named})
 
 
 def _complete(options: ServerOptions) -> ServerOptions:

@@ -165,6 +165,42 @@ class ServerOptions:
     encryption_provider_config_automatic_reload: bool = setting(
         False, "Follow changes of that file: a key is exchanged without a restart."
     )
+    audit_policy_file: Path | None = setting(
+        None, "What is told of which requests (audit.k8s.io/v1, Policy). Without it nothing is audited.", metavar="FILE"
+    )
+    audit_log_path: str = setting(
+        "", "The file that audit events are appended to, a line of JSON each; - is standard output.", metavar="FILE"
+    )
+    audit_log_format: str = setting("json", "How events are written.", choices=("json",))
+    audit_log_mode: str = setting(
+        "batch",
+        """batch: events are written a moment later, many at once. blocking: a request is answered when its events have
+        been written.""",
+        choices=("batch", "blocking"),
+    )
+    audit_log_maxage: int = setting(0, "How long old log files are kept; 0: any time.", metavar="DAYS")
+    audit_log_maxbackup: int = setting(0, "How many old log files are kept; 0: all.", metavar="COUNT")
+    audit_log_maxsize: int = setting(0, "From which size on a new log file is begun; 0: 100.", metavar="MEGABYTES")
+    audit_log_compress: bool = setting(False, "Compress old log files.")
+    audit_webhook_config_file: Path | None = setting(
+        None, "A kubeconfig that says which webhook audit events are sent to.", metavar="FILE"
+    )
+    audit_webhook_mode: str = setting("batch", "As --audit-log-mode, for the webhook.", choices=("batch", "blocking"))
+    audit_webhook_batch_buffer_size: int = setting(
+        10_000,
+        """Events that wait for the webhook at most; what comes on top is dropped, and counted in
+        apiserver_audit_error_total.""",
+        metavar="COUNT",
+    )
+    audit_webhook_batch_max_size: int = setting(400, "Events in one call.", metavar="COUNT")
+    audit_webhook_batch_max_wait: float = setting(
+        30.0, "How long events wait for others before they are sent.", metavar="SECONDS"
+    )
+    audit_webhook_batch_throttle_qps: float = setting(10.0, "Calls per second, on average.", metavar="RATE")
+    audit_webhook_batch_throttle_burst: int = setting(15, "Calls at once.", metavar="COUNT")
+    audit_webhook_initial_backoff: float = setting(
+        10.0, "How long to wait before a call that failed is repeated for the first time.", metavar="SECONDS"
+    )
     cluster_dns_endpoint: str = setting(
         "",
         """Where a node's DNS server answers. The service kube-dns in kube-system, at the tenth address of the service

@@ -8,7 +8,7 @@ parser's callback, so it must not block. Client side: `Transport` is satisfied b
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote
 
 __all__ = [
@@ -62,10 +62,10 @@ class Request:
     """One request with its whole body (bounded by the listener's limits).
 
     `raw_path` is as sent, `path` percent-decoded, `query` raw and without "?". Header names are lower case; values of
-    a repeated header are joined by ", ".
+    a repeated header are joined by ", ". `trail` is for whoever follows requests through the handler; None is nobody.
     """
 
-    __slots__ = ("_params", "_path", "body", "headers", "method", "peer", "query", "raw_path")
+    __slots__ = ("_params", "_path", "body", "headers", "method", "peer", "query", "raw_path", "trail")
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Request:
         self.headers = {} if headers is None else headers
         self.body = body
         self.peer = peer
+        self.trail: Any = None
         self._path: str | None = None
         self._params: dict[str, list[str]] | None = None
 

@@ -76,7 +76,10 @@ def _decode(request: Request) -> tuple[Any, list[str]]:
 
 def read_object(call: Call, spec: KindSpec) -> Json:
     """The body as an object of `spec`: checked for its kind, its fields, and nothing unknown by the caller's wish."""
-    return _read(call, spec)
+    obj = _read(call, spec)
+    if call.request.trail is not None:
+        call.request.trail.note_sent(spec, obj)
+    return obj
 
 
 def read_part(call: Call, api_version: str, kind: str) -> Json:
@@ -86,7 +89,10 @@ def read_part(call: Call, api_version: str, kind: str) -> Json:
     """
     spec = call.parts.registry.by_kind(api_version, kind)
     assert spec is not None, (api_version, kind)
-    return _read(call, spec, any_version=kind == OPTIONS)
+    obj = _read(call, spec, any_version=kind == OPTIONS)
+    if call.request.trail is not None:
+        call.request.trail.note_sent(spec, obj)
+    return obj
 
 
 def _read(call: Call, spec: KindSpec, *, any_version: bool = False) -> Json:
