@@ -121,7 +121,7 @@ def test_misfits(name: str) -> None:
     assert misfits(thing(**spec), MAP) == told
     with pytest.raises(StatusError) as caught:
         did(None, thing(**spec))
-    assert caught.value.code == 500 and caught.value.message.endswith(f"x.io/v1, Kind=Thing): {told[0]}")
+    assert caught.value.code == 400 and caught.value.message.endswith(f"x.io/v1, Kind=Thing): {told[0]}")
 
 
 def test_without_any_schema() -> None:

@@ -400,31 +400,31 @@ def test_from_client_side_apply() -> None:
         (obj({"managedFields": []}), 400, "metadata.managedFields must be nil"),
         (
             obj({"namespace": "n"}, odd="1"),
-            500,
+            400,
             "failed to create typed patch object (n/x; apps/v1, Kind=Thing): .spec.odd: field not declared in schema",
         ),
         (
             obj(containers=[{"name": "c"}, {"name": "c"}]),
-            500,
+            400,
             "failed to create typed patch object (/x; apps/v1, Kind=Thing): "
             '.spec.containers: duplicate entries for key [name="c"]',
         ),
         (
             obj(containers=[{"name": "c", "odd": 1}]),
-            500,
+            400,
             "failed to create typed patch object (/x; apps/v1, Kind=Thing): "
             '.spec.containers[name="c"].odd: field not declared in schema',
         ),
         (
             obj(containers=[{"image": "c"}]),
-            500,
+            400,
             "failed to create typed patch object (/x; apps/v1, Kind=Thing): .spec.containers: element 0: "
             'associative list with keys has an element that omits all key fields ["name"] '
             "(and doesn't have default values for any key fields)",
         ),
         (
             obj(containers={"a": "b"}),
-            500,
+            400,
             "failed to create typed patch object (/x; apps/v1, Kind=Thing): "
             ".spec.containers: expected list, got &{map[a:b]}",
         ),

@@ -155,26 +155,26 @@ def test_strategic_merge(name: str) -> None:
     ("doc", "patch", "code", "message"),
     [
         ({}, [], 400, "invalid JSON document"),
-        ({"labels": {}}, {"labels": {"$patch": "odd"}}, 500, "unknown patch type: odd in map: map[$patch:odd]"),
+        ({"labels": {}}, {"labels": {"$patch": "odd"}}, 400, "unknown patch type: odd in map: map[$patch:odd]"),
         (
             {"containers": named("a")},
             {"containers": [{"name": "a", "$patch": "odd"}]},
-            500,
+            400,
             "unknown patch type: odd in map: map[$patch:odd name:a]",
         ),
         (
             {"containers": named("a")},
             {"containers": [{"$patch": "merge"}]},
-            500,
+            400,
             "merging lists cannot yet be specified in the patch",
         ),
         (
             {"containers": named("a")},
             {"containers": [{"image": "x"}]},
-            500,
+            400,
             "map: map[image:x] does not contain declared merge key: name",
         ),
-        ({"broken": [{"a": "b"}]}, {"broken": [{"a": "b"}]}, 500, "cannot merge lists without merge key for slice"),
+        ({"broken": [{"a": "b"}]}, {"broken": [{"a": "b"}]}, 400, "cannot merge lists without merge key for slice"),
         ({"finalizers": ["a"]}, {"finalizers": [["a"]]}, 422, "lists of lists are not supported"),
         ({"strategy": {}}, {"strategy": {"$retainKeys": "type"}}, 400, "invalid patch format of retainKeys"),
         (
@@ -193,7 +193,7 @@ def test_strategic_merge(name: str) -> None:
         (
             {},
             {"$setElementOrder/finalizers": ["a", "b"], "finalizers": ["b", "a"]},
-            500,
+            400,
             "The order in patch list:\n[b a]\n doesn't match $setElementOrder/finalizers list:\n[a b]\n",
         ),
     ],

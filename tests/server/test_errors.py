@@ -314,10 +314,6 @@ async def test_values_out_of_place(world: World) -> None:
             else:
                 media = "application/merge-patch+json" if verb == "merge" else "application/strategic-merge-patch+json"
                 answer = await api.ask("PATCH", at, body, media=media)
-            if verb in ("apply", "merge", "strategic") and answer.code == 500 and answer.reason != "InternalError":
-                # What a patch cannot make fit the schema is a 500 of the original too, which says what does not fit.
-                assert answer.message and "Error" not in answer.message, answer.body
-                continue
             assert answer.code < 500, (verb, path, orjson.dumps(body)[:1500], answer.body[:500])
             table = await api.get(path, accept=TABLE)
             assert table.code == 200, (verb, orjson.dumps(body)[:1500], table.body[:500])

@@ -77,18 +77,14 @@ async def send(api: Api, way: str, at: str, name: str, body: Any, path: tuple[An
     return await api.ask("PATCH", f"{at}/{name}", body, media=MERGE if way == "merge" else STRATEGIC)
 
 
-def is_clear(answer: Answered, way: str) -> bool:
-    """No 5xx. The one exception is the original's own: patches it cannot carry out by the schema are a 500 there too,
-    with the reason in its message; what nobody foresaw says InternalError."""
-    if answer.code < 500:
-        return True
-    patched = way in ("apply", "merge", "strategic", "json")
-    return patched and answer.code == 500 and bool(answer.message) and answer.reason != "InternalError"
+EXTENSIBLE = ("MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy",
+              "ValidatingAdmissionWebhook")  # fmt: skip
 
 
 def test_whatever_is_out_of_place_is_answered() -> None:
     with asyncio.Runner() as runner:
-        worlds = running()
+        # The samples have webhooks and policies, which would have their say.
+        worlds = running(disable_admission_plugins=EXTENSIBLE)
         world = runner.run(anext(worlds))
         api = world.admin
         for version, plural, kind, namespaced, content in SAMPLES:
@@ -106,7 +102,7 @@ def test_whatever_is_out_of_place_is_answered() -> None:
             body, name = put(valid, path, what, how), valid["metadata"]["name"]
             began = REAL.monotonic()
             answer = runner.run(send(api, way, path_of(version, plural, namespaced), name, body, path, what))
-            assert is_clear(answer, way), (way, kind, path, what, answer.body[:500])
+            assert answer.code < 500, (way, kind, path, what, answer.body[:500])
             assert answer.json["kind"], answer.body
             assert REAL.monotonic() - began < SECONDS_MAX, (way, kind, path, what)
 

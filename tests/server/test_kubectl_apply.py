@@ -124,7 +124,7 @@ def test_every_type_of_patch(k: Kubectl) -> None:
     k.run("patch", "deploy", "web", "-p", '{"spec":{"replicas":"x"}}', code=1)
     assert "cannot convert string to int32" in k.errors
     k.run("patch", "deploy", "web", "-p", '{"spec":{"template":{"spec":{"containers":[{"image":"x"}]}}}}', code=1)
-    assert k.errors == "Error from server: map: map[image:x] does not contain declared merge key: name\n"
+    assert k.errors == "Error from server (BadRequest): map: map[image:x] does not contain declared merge key: name\n"
     dry = k.run("patch", "cm", "cm", "--type=merge", "-p", '{"data":{"z":"1"}}', "--dry-run=server", "-o", "json")
     assert json.loads(dry)["data"]["z"] == "1"
     assert "z" not in k.run("get", "cm", "cm", "-o", "jsonpath={.data}")

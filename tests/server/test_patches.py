@@ -223,7 +223,7 @@ async def test_directives_the_original_fails_on(api: Api, name: str) -> None:
     body, told = DIRECTIVES[name]
     (await api.post(DEPLOYMENTS, deployment("d"))).ok()
     answer = await send(api, f"{DEPLOYMENTS}/d", STRATEGIC, body)
-    assert (answer.code, answer.reason, answer.message) == (500, "", told)
+    assert (answer.code, answer.reason, answer.message) == (400, "BadRequest", told)
 
 
 async def test_bad_formats_of_directives(api: Api) -> None:

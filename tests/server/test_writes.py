@@ -270,7 +270,7 @@ async def test_patches_that_are_refused(api: Api) -> None:
         ("application/merge-patch+json", {"metadata": {"resourceVersion": "1"}}, (409,)),
         ("application/merge-patch+json", {"metadata": {"uid": "other"}}, (422,)),
         (STRATEGIC, {"data": []}, (422,)),
-        (STRATEGIC, {"$patch": "fly"}, (500,)),
+        (STRATEGIC, {"$patch": "fly"}, (400,)),
         ("application/json", {}, (415,)),
         ("text/plain", b"x", (415,)),
     ):

@@ -151,11 +151,12 @@ def apply(
 
 
 def _untyped(what: str, obj: Json, found: list[str]) -> StatusError:
-    """A failure without a reason, as the original has it: an error of its own that says which object it was."""
+    """The error that says which object it was. The original answers it with 500 and without a reason; a client's
+    mistake is never the server's here."""
     meta = meta_of(obj)
     told = found[0] if len(found) == 1 else "\n  ".join(["errors:", *found])
-    return StatusError(
-        500, "", f"failed to {what} ({meta.get('namespace') or ''}/{meta.get('name') or ''}; {kind_text(obj)}): {told}"
+    return bad_request(
+        f"failed to {what} ({meta.get('namespace') or ''}/{meta.get('name') or ''}; {kind_text(obj)}): {told}"
     )
 
 

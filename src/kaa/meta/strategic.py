@@ -23,9 +23,10 @@ _ORDER = "$setElementOrder/"
 
 
 class PatchError(ValueError):
-    """A patch that cannot be read (code 400), does not apply (422), is too large (413), or is none (500).
+    """A patch that cannot be read or is none (code 400), does not apply (422), or is too large (413).
 
-    The last are failures that the original has no code for, and answers without a reason.
+    Some of the first the original has no code for, and answers with 500 and without a reason. A client's mistake is
+    never the server's here.
     """
 
     def __init__(self, message: str, code: int = 400) -> None:
@@ -44,7 +45,7 @@ def strategic_merge(doc: Json, patch: Any, schema: Schema) -> Json:
 
 
 def _unknown_patch(directive: Any, where: Any) -> PatchError:
-    return PatchError(f"unknown patch type: {go_text(directive)} in map: {go_text(where)}", code=500)
+    return PatchError(f"unknown patch type: {go_text(directive)} in map: {go_text(where)}")
 
 
 def _is_directive(name: str) -> bool:
@@ -168,7 +169,7 @@ def _identity(item: Any, key: str) -> Any:
     """What makes a list item itself: the value of its merge key, or the item."""
     if key and type(item) is dict:
         if key not in item:
-            raise PatchError(f"map: {go_text(item)} does not contain declared merge key: {key}", code=500)
+            raise PatchError(f"map: {go_text(item)} does not contain declared merge key: {key}")
         item = item[key]
     return go_text(item) if type(item) in (dict, list) else (type(item) is bool, item)
 
@@ -181,12 +182,12 @@ def _item_kind(*lists: list[Any]) -> type | None:
             if type(each) is list:
                 raise PatchError("lists of lists are not supported", code=422)
             if each is None:
-                raise PatchError("a list that is merged must not contain null", code=500)
+                raise PatchError("a list that is merged must not contain null")
             this: type = dict if type(each) is dict else object
             if kind is None:
                 kind = this
             elif kind is not this:
-                raise PatchError(f"list element types are not identical: {go_text(list(lists))}", code=500)
+                raise PatchError(f"list element types are not identical: {go_text(list(lists))}")
     return kind
 
 
@@ -200,7 +201,7 @@ def _merge_list(original: list[Any], patch: list[Any], schema: Schema) -> list[A
         return _ordered(merged, patch, original, "")
     if not key:
         name = (schema.items.ref if schema.items is not None else "").rsplit(".", 1)[-1]
-        raise PatchError(f"cannot merge lists without merge key for {name or 'slice'}", code=500)
+        raise PatchError(f"cannot merge lists without merge key for {name or 'slice'}")
     original, patch, replaced = _list_directives(original, patch, key)
     if replaced:
         return original
@@ -234,7 +235,7 @@ def _list_directives(original: list[Any], patch: list[Any], key: str) -> tuple[l
             case "replace":
                 replaced = True
             case "merge":
-                raise PatchError("merging lists cannot yet be specified in the patch", code=500)
+                raise PatchError("merging lists cannot yet be specified in the patch")
             case other:
                 raise _unknown_patch(other, each)
     if replaced:

@@ -150,8 +150,7 @@ def _as_object(spec: KindSpec, merged: Json) -> Json:
     except errors.StatusError as error:
         why = error.message.partition(f"cannot be handled as a {spec.kind}: ")[2] or error.message
         meta = merged.get("metadata") or {}
-        raise errors.StatusError(
-            500, "",
+        raise errors.bad_request(
             f"failed to convert new typed object ({meta.get('namespace') or ''}/{meta.get('name') or ''}; "
             f"{managed.kind_text(merged)}) to object: {why}",
         ) from error  # fmt: skip

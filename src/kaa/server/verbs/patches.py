@@ -119,7 +119,7 @@ def _refused(error: patch.PatchError) -> errors.StatusError:
         return errors.StatusError(422, "Invalid", "the server rejected our request due to an error in our request")
     if error.code == 413:
         return errors.StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}")
-    return errors.StatusError(error.code, "BadRequest" if error.code == 400 else "", str(error))
+    return errors.bad_request(str(error))
 
 
 def read_patch(call: Call, media: str) -> Patch:
