@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from tests.kinds import wire_client as wire
+from tests.server.definitions import definition, version
 from tests.server.world import Api, World
 
 from kaa.http.api import Request
+from kaa.kinds.custom.kind import kinds_of
 from kaa.kinds.spec import KindSpec
-from kaa.meta.resource import Resource
-from kaa.meta.schema import Schema
 from kaa.server.openapi import OpenApi
 from kaa.server.openapi.descriptions import Descriptions
 from kaa.server.request import User
@@ -131,16 +131,24 @@ async def test_a_stale_name_leads_to_the_present_one(api: Api) -> None:
     assert held.code == 304 and held.body == b""
 
 
-def cat(**fields: Schema) -> KindSpec:
-    resource = Resource("zoo.example.com", "v1", "cats", "Cat", namespaced=True, singular="cat")
-    return KindSpec(resource, schema=Schema(type="object", fields=fields), custom=True)
+def cat(spec: dict) -> KindSpec:
+    crd = definition(version(schema=spec), kind="Cat", group="zoo.example.com")
+    return kinds_of(crd)[0]
 
 
 async def test_custom_kinds_are_told_at_once_and_cost_their_own_group(world: World) -> None:
     api, registry = world.admin, world.server.parts.registry
     before = (await api.get("/openapi/v3")).json["paths"]
     v2 = (await api.get("/openapi/v2")).headers["etag"]
-    registry.add(cat(spec=Schema(type="object", fields={"lives": Schema(type="integer")}, preserve_unknown=True)))
+    registry.add(
+        cat(
+            {
+                "type": "object",
+                "properties": {"lives": {"type": "integer"}},
+                "x-kubernetes-preserve-unknown-fields": True,
+            }
+        )
+    )
     after = (await api.get("/openapi/v3")).json["paths"]
     assert set(after) - set(before) == {"apis/zoo.example.com/v1"}
     assert {path: after[path] for path in before} == before  # the others have their names still

@@ -127,6 +127,7 @@ class _CustomStructure(Structure):
         out, found = super().decode(obj)
         unknown: list[str] = []
         prune(self._root, out, "", unknown, root=True)
+        unknown.sort()
         if self._embeds:
             try:
                 embedded.coerce(self._root, out, Path(), unknown)

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from kaa.kinds import tables
+from kaa.kinds.custom.kind import CustomKind
 from kaa.kinds.spec import KindSpec
 from kaa.meta.schema import Schema
+from kaa.server.openapi.custom import published
 from kaa.server.openapi.descriptions import MISSING, Descriptions
 
 __all__ = ["META", "Definitions", "list_name", "root_name"]
@@ -13,6 +15,8 @@ __all__ = ["META", "Definitions", "list_name", "root_name"]
 Json = dict[str, Any]
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
+#: A kind whose descriptions of apiVersion, kind and metadata are those of every kind.
+_ANY_KIND = "io.k8s.api.core.v1.Pod"
 #: Scalars that have a name, by their format, and what they are in v2 and in v3.
 NAMED: dict[str, tuple[str, Json, Json]] = {
     "quantity": ("io.k8s.apimachinery.pkg.api.resource.Quantity", {"type": "string"},
@@ -27,7 +31,7 @@ NAMED: dict[str, tuple[str, Json, Json]] = {
 
 def root_name(spec: KindSpec) -> str:
     """The name of a kind's definition."""
-    if spec.schema.ref:
+    if not spec.custom and spec.schema.ref:
         return spec.schema.ref
     resource = spec.resource
     return ".".join([*reversed(resource.group.split(".")), resource.version, resource.kind])
@@ -49,8 +53,6 @@ class Definitions:
         self._done: dict[str, Json] = {}
         self._pending: list[Schema] = []
         self._kinds: dict[str, list[Json]] = {}
-        #: Inside a custom kind, whose schema marks what is open; published ones do not.
-        self._custom = False
 
     def ref(self, name: str) -> Json:
         """A reference to a definition that is, or will be, there."""
@@ -62,13 +64,11 @@ class Definitions:
         resource = spec.resource
         self._mark(name, resource.group, resource.version, resource.kind)
         if name not in self._done:
-            if spec.schema.ref:
-                self._queue(spec.schema)
+            if spec.custom:
+                raw = spec.raw_schema if isinstance(spec, CustomKind) else None
+                self._done[name] = published(raw, self._of_objects(), v3=self.v3)
             else:
-                self._done[name] = {}
-                self._custom = True
-                self._done[name] = self._root(spec.schema)
-                self._custom = False
+                self._queue(spec.schema)
         return self.ref(name)
 
     def listing(self, spec: KindSpec) -> Json:
@@ -142,13 +142,17 @@ class Definitions:
                 field["description"] = text
         return body
 
-    def _root(self, schema: Schema) -> Json:
-        """A custom kind: its own schema, and what every object has whatever that says."""
-        body = self._body(schema)
-        text = {"type": "string"}
-        fields = {**body.get("properties", {}), "apiVersion": text, "kind": text}
-        fields["metadata"] = self._field(tables.schema(META + "ObjectMeta"))
-        return {"type": "object", **body, "properties": dict(sorted(fields.items()))}
+    def _of_objects(self) -> dict[str, Json]:
+        """What every object has, told as of any built-in kind."""
+        told = self._descriptions.of(_ANY_KIND)[1]
+        fields: dict[str, Json] = {
+            "apiVersion": {"type": "string"}, "kind": {"type": "string"},
+            "metadata": self._field(tables.schema(META + "ObjectMeta")),
+        }  # fmt: skip
+        for name, field in fields.items():
+            if told.get(name):
+                field["description"] = told[name]
+        return fields
 
     def _body(self, schema: Schema) -> Json:
         named = NAMED.get(schema.format)
@@ -169,10 +173,6 @@ class Definitions:
             body["additionalProperties"] = self._item(schema.values)
         if schema.enum:
             body["enum"] = list(schema.enum)
-        if schema.preserve_unknown and self._custom:
-            body["x-kubernetes-preserve-unknown-fields"] = True
-        if schema.embedded:
-            body["x-kubernetes-embedded-resource"] = True
         body.update(_merging(schema))
         return body
 

@@ -12,6 +12,8 @@ Json = dict[str, Any]
 
 PATCH_TYPES = ("application/json-patch+json", "application/merge-patch+json",
                "application/strategic-merge-patch+json", "application/apply-patch+yaml")  # fmt: skip
+#: Custom kinds have no keys to merge by, and no protobuf.
+CUSTOM_PATCH_TYPES = tuple(each for each in PATCH_TYPES if "strategic" not in each)
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 WATCHED = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 
@@ -162,7 +164,7 @@ def _operation(spec: KindSpec, verb: str, definitions: Definitions, *, sub: Subr
         "x-kubernetes-group-version-kind": {"group": kind[0], "version": kind[1], "kind": kind[2]},
     }
     parameters = [_parameter(name, "query", type_, definitions) for name, type_ in sorted(QUERY.get(verb, {}).items())]
-    _add_body(operation, parameters, verb, shown, definitions)
+    _add_body(operation, parameters, verb, shown, definitions, spec.custom)
     if parameters:
         operation["parameters"] = parameters
     codes = CODES.get(verb, ("200",)) if sub is None or verb != "create" else ("200", "201", "202")
@@ -216,10 +218,11 @@ def _parameter(name: str, place: str, type_: str, definitions: Definitions) -> J
     return parameter
 
 
-def _add_body(operation: Json, parameters: list[Json], verb: str, shown: Json, definitions: Definitions) -> None:
-    types: tuple[str, ...] = ("*/*",)
+def _add_body(operation: Json, parameters: list[Json], verb: str, shown: Json, definitions: Definitions,
+              custom: bool) -> None:  # fmt: skip
+    types: tuple[str, ...] = (JSON, YAML) if custom else ("*/*",)
     if verb == "patch":
-        schema, types = definitions.meta("Patch"), PATCH_TYPES
+        schema, types = definitions.meta("Patch"), CUSTOM_PATCH_TYPES if custom else PATCH_TYPES
     elif verb in ("create", "update"):
         schema = shown
     elif verb in ("delete", "deletecollection"):
@@ -241,7 +244,7 @@ def _add_body(operation: Json, parameters: list[Json], verb: str, shown: Json, d
 
 def _media(verb: str, spec: KindSpec) -> tuple[str, ...]:
     media = (JSON, YAML, PROTOBUF) if spec.protobuf else (JSON, YAML)
-    if verb == "list" and "watch" in spec.verbs:
+    if verb == "list" and "watch" in spec.verbs and not spec.custom:
         return (*media, *(each for each in WATCHED if each.partition(";")[0] in media))
     return media
 

@@ -4,6 +4,7 @@ The messages are those of the `openapi.v2` package that they use; they are only 
 free values are carried as YAML text, of which JSON is a kind.
 """
 
+import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -63,12 +64,27 @@ def _extensions(at: int, node: Json) -> bytes:
     return b"".join(blob(at, _named(name, _any(each))) for name, each in node.items() if name.startswith("x-"))
 
 
+#: The words of schemas that custom kinds bring, and their fields.
+_DOUBLES = {"multipleOf": 6, "maximum": 7, "minimum": 9}
+_NUMBERS = {"maxLength": 11, "minLength": 12, "maxItems": 14, "minItems": 15, "maxProperties": 17, "minProperties": 18}
+_FLAGS = {"exclusiveMaximum": 8, "exclusiveMinimum": 10, "uniqueItems": 16}
+
+
+def _double(at: int, value: float) -> bytes:
+    return prefix(at, 1) + struct.pack("<d", value)
+
+
 def _schema(node: Json) -> bytes:
     pieces = [
         _text(1, node.get("$ref", "")),
         _text(2, node.get("format", "")),
+        _text(3, node.get("title", "")),
         _text(4, node.get("description", "")),
         blob(5, _any(node["default"])) if "default" in node else b"",
+        *(_double(at, node[name]) for name, at in _DOUBLES.items() if name in node),
+        *(prefix(at, 0) + number(node[name]) for name, at in _NUMBERS.items() if name in node),
+        *(_flag(at, node.get(name)) for name, at in _FLAGS.items()),
+        _text(13, node.get("pattern", "")),
         _texts(19, node.get("required", ())),
         b"".join(blob(20, _any(each)) for each in node.get("enum", ())),
     ]

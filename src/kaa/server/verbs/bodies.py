@@ -128,6 +128,8 @@ def _read(call: Call, spec: KindSpec, *, any_version: bool = False) -> Json:
     twice = strict and not in_yaml and has_duplicates(raw, data, written)
 
     def tell(unknown: list[str]) -> list[str]:
+        if spec.custom:  # the original reads them first, and holds them against their schema then
+            return [*(strict_errors(raw) if twice else ()), *unknown] if strict else []
         return strict_errors(raw, unknown) if strict and (unknown or twice) else []
 
     return _checked(call, spec, data, tell, doubled)
