@@ -7,6 +7,7 @@ real time and, in a simulated world, under a virtual one.
 import asyncio
 import datetime
 import time
+from functools import lru_cache
 
 __all__ = ["REAL", "Clock", "format_micro", "format_seconds", "parse_seconds"]
 
@@ -39,7 +40,12 @@ def format_micro(at: float) -> str:
     """RFC 3339 with six digits, as the API writes `MicroTime` (leases, events)."""
     whole = int(at // 1)
     micro = min(999_999, int((at - whole) * 1_000_000))
-    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(whole)) + f"{micro:06d}Z"
+    return f"{_to_the_second(whole)}.{micro:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _to_the_second(whole: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
 
 
 def parse_seconds(text: str) -> float:

@@ -6,7 +6,6 @@ unguessable (`token`) never comes from it.
 
 import random
 import secrets
-import uuid
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -16,6 +15,9 @@ __all__ = ["choice", "jitter", "seed", "shuffled", "suffix", "token", "uid"]
 # from pod names.
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _chance = random.Random()
+# What of 128 bits is chance in a UUID of version 4 (RFC 9562, 5.4), and what says the version and the variant.
+_UUID_VERSION = (4 << 76) | (0b10 << 62)
+_UUID_FREE = ~((0xF << 76) | (0b11 << 62)) & ((1 << 128) - 1)
 T = TypeVar("T")
 
 
@@ -26,7 +28,9 @@ def seed(value: int) -> None:
 
 def uid() -> str:
     """A version 4 UUID, for `metadata.uid`."""
-    return str(uuid.UUID(int=_chance.getrandbits(128), version=4))
+    # As str(uuid.UUID(int=..., version=4)), in a third of the time: each object and each audited request has one.
+    digits = f"{(_chance.getrandbits(128) & _UUID_FREE) | _UUID_VERSION:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def suffix(length: int = 5) -> str:

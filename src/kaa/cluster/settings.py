@@ -174,8 +174,8 @@ class ServerOptions:
     audit_log_format: str = setting("json", "How events are written.", choices=("json",))
     audit_log_mode: str = setting(
         "batch",
-        """batch: events are written a moment later, many at once. blocking: a request is answered when its events have
-        been written.""",
+        """batch: events are written a moment later, many at once; when they come too fast for that, answers wait for
+        them, so that none is lost. blocking: every request is answered when its events have been written.""",
         choices=("batch", "blocking"),
     )
     audit_log_maxage: int = setting(0, "How long old log files are kept; 0: any time.", metavar="DAYS")

@@ -96,6 +96,8 @@ class Application:
         """Answer one request; never raises."""
         try:
             info = parse(request)
+            if request.trail is not None:
+                request.trail.info = info
             user = self._authenticate(request)
             if isawaitable(user):
                 return self._wait(self._after_authentication(request, info, user), request)

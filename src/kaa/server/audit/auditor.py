@@ -13,7 +13,7 @@ from kaa.server.audit.policy import LEVELS, Policy, load_policy
 from kaa.server.audit.queue import Batching, Queue
 from kaa.server.audit.settings import AuditSettings
 from kaa.server.audit.trail import LEVEL_RESPONSE, Trail
-from kaa.server.request import RequestInfo, User, parse
+from kaa.server.request import RequestInfo, User
 
 __all__ = ["Auditor"]
 
@@ -38,6 +38,7 @@ class Auditor:
         self._clock = clock
         self._scope = Scope("audit")
         self._blocking = tuple(each for each in queues if each.blocking)
+        self._patient = tuple(each for each in queues if each.patient)
 
     @classmethod
     def of(cls, settings: AuditSettings, clock: Clock) -> "Auditor":
@@ -52,7 +53,7 @@ class Auditor:
                 settings.log_maxsize, settings.log_maxbackup, settings.log_maxage, settings.log_compress
             )
             queues.append(Queue(LogFile(settings.log_path, rotation, clock), Batching(wait_seconds=0.1), clock,
-                                blocking=settings.log_mode == "blocking"))  # fmt: skip
+                                blocking=settings.log_mode == "blocking", patient=True))  # fmt: skip
         if settings.webhook_config_file is not None:
             from kaa.server.audit.webhook import WebhookBackend
             from kaa.server.remote import read_kubeconfig
@@ -98,16 +99,16 @@ class Auditor:
     def known(self, trail: Trail, user: User) -> None:
         """Who asks is known: the policy decides, and what it wants told is told."""
         trail.user = user
-        trail.info = info = parse(trail.request)
-        trail.ruling = ruling = self.policy.of(user, info)
+        assert trail.info is not None
+        trail.ruling = ruling = self.policy.of(user, trail.info)
         self.levels[ruling.level] += 1
         if ruling.level:
             self._tell(trail, "RequestReceived", trail.received)
 
     def unknown(self, trail: Trail, error: StatusError) -> None:
         """Nobody knows who asks: the refusal is told."""
-        trail.info = info = parse(trail.request)
-        trail.ruling = self.policy.of(trail.user, info)
+        assert trail.info is not None
+        trail.ruling = self.policy.of(trail.user, trail.info)
         trail.explanation = _attempted(trail.request)
 
     def end(self, trail: Trail, answer: Answer) -> Answer | Awaitable[Answer]:
@@ -133,7 +134,9 @@ class Auditor:
         else:
             self._tell(trail, "ResponseStarted", self._clock.now())
             self._follow(trail, answer)
-        return self._when_written(answer) if self._blocking else answer
+        if self._blocking or (self._patient and any(queue.crowded for queue in self._patient)):
+            return self._when_written(answer)
+        return answer
 
     def _keep(self, trail: Trail, answer: Response) -> None:
         whole = trail.ruling.level >= LEVEL_RESPONSE
@@ -187,8 +190,9 @@ class Auditor:
             queue.put(record)
 
     async def _when_written(self, answer: Answer) -> Answer:
-        for queue in self._blocking:
-            await queue.through()
+        for queue in self.queues:
+            if queue.blocking or queue.crowded:
+                await queue.through()
         return answer
 
 

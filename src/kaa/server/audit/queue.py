@@ -48,9 +48,13 @@ class Batching:
 class Queue:
     """Feeds one backend. `run` works until it is cancelled; `close` writes what is left."""
 
-    def __init__(self, backend: Backend, batching: Batching, clock: Clock, *, blocking: bool = False) -> None:
+    def __init__(self, backend: Backend, batching: Batching, clock: Clock, *, blocking: bool = False,
+                 patient: bool = False) -> None:  # fmt: skip
         self.backend = backend
+        #: A request is answered when its events have been written.
         self.blocking = blocking
+        #: So it is, too, while more than half of the room is taken: rather slow than without a trace.
+        self.patient = patient
         #: Events that were lost: no room for them, or the backend failed.
         self.lost = 0
         self._batching = batching
@@ -77,12 +81,18 @@ class Queue:
         if len(waiting) >= self._batching.batch_size_max:
             self._enough.set()
 
+    @property
+    def crowded(self) -> bool:
+        """Whoever adds to it should wait until it is shorter."""
+        return self.patient and len(self._waiting) * 2 > self._batching.buffer_size
+
     async def through(self) -> None:
         """Wait until what was put so far has been written, or has been given up."""
         mark = self._put
         while self._written < mark:
             if self._progress is None:
                 self._progress = asyncio.get_running_loop().create_future()
+                self._enough.set()  # nobody is kept waiting for a batch to fill
             await asyncio.shield(self._progress)
 
     async def run(self) -> None:
@@ -90,7 +100,7 @@ class Queue:
         while True:
             await self._some.wait()
             wait = 0.0 if self.blocking else self._batching.wait_seconds
-            if wait and len(self._waiting) < self._batching.batch_size_max:
+            if wait and len(self._waiting) < self._batching.batch_size_max and self._progress is None:
                 await self._fill(wait)
             await self._throttle()
             await self._write()

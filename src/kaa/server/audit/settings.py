@@ -14,7 +14,8 @@ class AuditSettings:
     policy_file: Path | None = None
     #: The file that events are appended to, a line of JSON each; "-" is standard output. Empty: no log.
     log_path: str = ""
-    #: `batch`: lines are written a moment later, in one go; `blocking`: a request is answered when its lines have been.
+    #: `batch`: lines are written a moment later, many at once; when they come too fast for that, answers wait for them,
+    #: so that none is lost. `blocking`: every request is answered when its lines have been written.
     log_mode: str = "batch"
     #: Days that old log files are kept; 0: any time.
     log_maxage: int = 0
