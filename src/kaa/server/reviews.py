@@ -11,6 +11,7 @@ from kaa.http.api import Answer
 from kaa.meta import errors, selectors
 from kaa.meta.problems import Path, Problem, forbidden_field, invalid, required
 from kaa.meta.resource import Resource
+from kaa.server.admission.review import user_info
 from kaa.server.app import Application, Authorize, Decision
 from kaa.server.authn import Authentication
 from kaa.server.authn.serviceaccounts import EXTENDED_SECONDS, WARN_ONLY_SECONDS, Binding, ServiceAccountTokens
@@ -138,7 +139,7 @@ class Reviews:
 
     async def token_review(self, call: Call) -> Answer:
         """Who a token stands for."""
-        review = read_object(call, call.spec)
+        review = await _read(call)
         spec = review.get("spec") or {}
         token = spec.get("token") or ""
         if not token:
@@ -149,18 +150,20 @@ class Reviews:
             review["status"] = {"user": {}, "error": reviewed.error}
         else:
             review["status"] = {
-                "authenticated": True, "user": _user(reviewed.user), "audiences": list(reviewed.audiences),
+                "authenticated": True, "user": user_info(reviewed.user), "audiences": list(reviewed.audiences),
             }  # fmt: skip
         review["metadata"] = {"creationTimestamp": None}
         return writes.answer_plain(call, review, 201)
 
     async def self_review(self, call: Call) -> Answer:
         """Who the caller is."""
+        if call.request.body.strip():
+            await _read(call)
         review = {
             "kind": "SelfSubjectReview",
             "apiVersion": call.spec.api_version,
             "metadata": {"creationTimestamp": format_seconds(call.clock.now())},
-            "status": {"userInfo": _user(call.user)},
+            "status": {"userInfo": user_info(call.user)},
         }
         return writes.answer_plain(call, review, 201)
 
@@ -168,7 +171,7 @@ class Reviews:
 
     async def access_review(self, call: Call) -> Answer:
         """Whether a named user may."""
-        review = read_object(call, call.spec)
+        review = await _read(call)
         spec = review.get("spec") or {}
         path = Path() / "spec"
         problems = list(_attribute_problems(spec))
@@ -191,7 +194,7 @@ class Reviews:
 
     async def self_access_review(self, call: Call) -> Answer:
         """Whether the caller may."""
-        review = read_object(call, call.spec)
+        review = await _read(call)
         problems = list(_attribute_problems(review.get("spec") or {}))
         if problems:
             raise errors.invalid(call.spec.resource, "", problems)
@@ -216,7 +219,7 @@ class Reviews:
 
     async def rules_review(self, call: Call) -> Answer:
         """Everything the caller may do in a namespace."""
-        review = read_object(call, call.spec)
+        review = await _read(call)
         namespace = (review.get("spec") or {}).get("namespace") or ""
         if not namespace:
             raise errors.bad_request("no namespace on request")
@@ -357,12 +360,11 @@ def _readable(text: str, read: Callable[[str], object], part: str, doubts: list[
     return text
 
 
-def _user(user: User) -> Json:
-    shown: Json = {"username": user.name}
-    if user.uid:
-        shown["uid"] = user.uid
-    if user.groups:
-        shown["groups"] = list(user.groups)
-    if user.extra:
-        shown["extra"] = {name: list(values) for name, values in user.extra.items()}
-    return shown
+async def _read(call: Call) -> Json:
+    """The question, once it has been admitted: webhooks may be about questions too."""
+    writeoptions.check(call, "CreateOptions")
+    review = read_object(call, call.spec)
+    attributes = call.attributes("CREATE", review, None, options="CreateOptions")
+    await call.parts.admission.mutate(attributes)
+    await call.parts.admission.validate(attributes)
+    return review

@@ -9,7 +9,6 @@ from typing import Any
 
 from kaa.http.api import Answer
 from kaa.meta import errors
-from kaa.meta.schema import Schema
 from kaa.server.call import Call
 
 __all__ = ["connecting", "options_of"]
@@ -52,27 +51,42 @@ def options_of(call: Call) -> Json:
     group, version, kind = call.spec.subresources[subresource].kind
     api_version = f"{group}/{version}" if group else version
     options: Json = {"kind": kind, "apiVersion": api_version}
-    described = call.parts.registry.by_kind(api_version, kind)
-    for name, field in (described.schema.fields if described is not None else {}).items():
-        if name in ("kind", "apiVersion", "metadata"):
-            continue
+    for name, read in _FIELDS.get(kind, {}).items():
         values = call.request.params.get(name) or []
-        if name == "path" and subresource == "proxy":
-            values = [f"/{call.info.rest}"] if call.info.rest else values
+        if name == "path" and subresource == "proxy" and call.info.rest:
+            values = [f"/{call.info.rest}"]
         if values:
-            options[name] = _value(field, values)
+            options[name] = read(values)
     return options
 
 
-def _value(field: Schema, values: list[str]) -> Any:
-    if field.type == "array":
-        items = field.items or field
-        return [_value(items, [each]) for each in values]
-    if field.type == "boolean":
-        return values[0].lower() not in ("false", "0")
-    if field.type == "integer":
-        try:
-            return int(values[0])
-        except ValueError as error:
-            raise errors.bad_request(f'strconv.ParseInt: parsing "{values[0][:40]}": invalid syntax') from error
+def _text(values: list[str]) -> str:
     return values[0]
+
+
+def _truth(values: list[str]) -> bool:
+    return values[0].lower() not in ("false", "0")
+
+
+def _numbers(values: list[str]) -> list[int]:
+    found = []
+    for each in ",".join(values).split(","):
+        try:
+            found.append(int(each))
+        except ValueError as error:
+            raise errors.bad_request(f'strconv.ParseInt: parsing "{each[:40]}": invalid syntax') from error
+    return found
+
+
+_STREAMS: dict[str, Callable[[list[str]], Any]] = {
+    "stdin": _truth, "stdout": _truth, "stderr": _truth, "tty": _truth, "container": _text,
+}  # fmt: skip
+#: These kinds are only ever queries: no published schema has them.
+_FIELDS: dict[str, dict[str, Callable[[list[str]], Any]]] = {
+    "PodExecOptions": {**_STREAMS, "command": list},
+    "PodAttachOptions": _STREAMS,
+    "PodPortForwardOptions": {"ports": _numbers},
+    "PodProxyOptions": {"path": _text},
+    "ServiceProxyOptions": {"path": _text},
+    "NodeProxyOptions": {"path": _text},
+}
