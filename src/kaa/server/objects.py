@@ -237,6 +237,8 @@ class Objects:
         if entry is None or entry.revision != revision:
             # Written over, or deleted, in the same batch: this write's own state is still the answer.
             entry = make_cached(self.of(spec).spec, name, revision, stored)
+        if (coming := self.ready(spec, (entry,))) is not None:
+            await coming  # the answer is what readers of this version see, not what was sent
         return entry
 
     async def _encoded(self, spec: KindSpec, obj: Json) -> bytes:
