@@ -7,7 +7,7 @@ number. Errors become `Status` objects here and nowhere else.
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from inspect import isawaitable
-from typing import Any, Protocol
+from typing import Protocol
 
 from kaa.base.log import Logger
 from kaa.http.api import Answer, Request
@@ -15,7 +15,7 @@ from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server import forms
 from kaa.server.call import Call, Parts
-from kaa.server.request import RequestInfo, User, parse
+from kaa.server.request import RequestInfo, User, parse, refusal
 from kaa.server.verbs import deletions, patches, reads, watches, writes
 
 __all__ = ["Application", "Authenticate", "Authorize", "Decision", "Impersonate", "Limits"]
@@ -169,7 +169,7 @@ class Application:
         if not info.is_resource:
             return self._route(request, info, user)
         spec = self.parts.registry.get(info.group, info.version, info.resource)
-        if spec is None or (info.namespace and not spec.namespaced and info.resource != "namespaces"):
+        if spec is None or (info.namespace and not spec.namespaced and _misplaced(info)):
             raise errors.not_found_path()
         call = Call(request, info, user, spec, self.parts)
         if request.trail is not None:
@@ -252,27 +252,12 @@ def _impersonates(request: Request) -> bool:
     return False
 
 
-def refusal(user: User, info: RequestInfo, reason: str) -> errors.StatusError:
-    """403 in the words that users of RBAC know."""
-    tail = f": {reason}" if reason else ""
-    if not info.is_resource:
-        return errors.forbidden(None, "", f'User "{user.name}" cannot {info.verb} path "{info.path}"{tail}')
-    resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
-    where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
-    qualified = f"{info.resource}.{info.group}" if info.group else info.resource
-    label = f'{qualified} "{info.name}"' if info.name else qualified
-    details: dict[str, Any] = {"kind": info.resource}
-    if info.name:
-        details["name"] = info.name
-    if info.group:
-        details["group"] = info.group
-    return errors.StatusError(
-        403,
-        "Forbidden",
-        f'{label} is forbidden: User "{user.name}" cannot {info.verb} resource "{resource}" '
-        f'in API group "{info.group}"{where}{tail}',
-        details,
-    )
+def _misplaced(info: RequestInfo) -> bool:
+    """Something of the whole cluster, asked for inside a namespace: rights in a namespace must not reach it there.
+    A Namespace itself is asked for "inside" itself, but not among the things in another, or in itself."""
+    if info.resource != "namespaces" or info.group:
+        return True
+    return info.path.split("/")[5:6] == ["namespaces"] or info.name != info.namespace
 
 
 def _broken(request: Request | None, error: Exception) -> Answer:

@@ -10,7 +10,7 @@ from kaa.kinds.registry import Registry
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server import forms
-from kaa.server.admission.api import Attributes, Chain, Operation
+from kaa.server.admission.api import Attributes, Authorizing, Chain, Operation
 from kaa.server.cache import Cached
 from kaa.server.objects import Objects
 from kaa.server.request import RequestInfo, User
@@ -44,6 +44,8 @@ class Parts:
     clock: Clock
     #: Whom the server asks: admission, conversion and authorization by others.
     webhooks: Webhooks
+    #: For verbs that come to do something else than what was asked for by name: an update that creates.
+    authorize: Authorizing
     #: By storage prefix: what writes of that resource reserve.
     reservations: dict[str, Reserve] = field(default_factory=dict)
     #: By qualified name: kinds of which nothing is stored, and whose objects are worked out when they are read.

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from kaa.http.api import Request
+from kaa.meta import errors
 from kaa.meta.selectors import SelectorError, parse_fields
 
-__all__ = ["ANONYMOUS", "RequestInfo", "User", "parse"]
+__all__ = ["ANONYMOUS", "RequestInfo", "User", "parse", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +119,26 @@ def _selected_name(text: str) -> str:
     except SelectorError:
         return ""  # the verb says what is wrong with it
     return "" if name in (".", "..") or "/" in name or "%" in name else name
+
+
+def refusal(user: User, info: RequestInfo, reason: str) -> errors.StatusError:
+    """403 in the words that users of RBAC know."""
+    tail = f": {reason}" if reason else ""
+    if not info.is_resource:
+        return errors.forbidden(None, "", f'User "{user.name}" cannot {info.verb} path "{info.path}"{tail}')
+    resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+    where = f' in the namespace "{info.namespace}"' if info.namespace else " at the cluster scope"
+    qualified = f"{info.resource}.{info.group}" if info.group else info.resource
+    label = f'{qualified} "{info.name}"' if info.name else qualified
+    details: dict[str, Any] = {"kind": info.resource}
+    if info.name:
+        details["name"] = info.name
+    if info.group:
+        details["group"] = info.group
+    return errors.StatusError(
+        403,
+        "Forbidden",
+        f'{label} is forbidden: User "{user.name}" cannot {info.verb} resource "{resource}" '
+        f'in API group "{info.group}"{where}{tail}',
+        details,
+    )

@@ -178,7 +178,7 @@ class ApiServer:
         if authorize.rbac is not None:
             chain = Chain([*chain.plugins, EscalationCheck(authorize.rbac, authorize)])
         objects.conversions = Conversions(webhooks)
-        self.parts = parts = Parts(objects, chain, clock, webhooks)
+        self.parts = parts = Parts(objects, chain, clock, webhooks, authorize)
         registrar.start(parts, clock)
         services = registry.get("", "v1", "services")
         assert services is not None

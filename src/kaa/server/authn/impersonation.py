@@ -9,8 +9,8 @@ from urllib.parse import unquote
 
 from kaa.http.api import Request
 from kaa.meta import errors
-from kaa.server.app import Authorize, Decision, refusal
-from kaa.server.request import RequestInfo, User
+from kaa.server.app import Authorize, Decision
+from kaa.server.request import RequestInfo, User, refusal
 
 __all__ = ["PREFIX", "impersonate"]
 

@@ -6,6 +6,7 @@ validation problem, validating admission, reservations, commit.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from inspect import isawaitable
 from typing import Any
 
 from kaa.base import ids
@@ -17,6 +18,7 @@ from kaa.server.admission.api import Attributes
 from kaa.server.cache import Cached
 from kaa.server.call import Call
 from kaa.server.objects import served_form
+from kaa.server.request import refusal
 from kaa.server.verbs import owners, writeoptions
 from kaa.server.verbs.bodies import read_object
 
@@ -141,6 +143,8 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, attributes: Attrib
     found = list(spec.validate_create(obj))
     if found:
         raise errors.invalid(spec.resource, meta.get("name", ""), found)
+    if call.info.verb != "create":
+        await _may_create(call)
     try:
         await parts.admission.validate(attributes)
         return await _commit_new(call, spec, obj)
@@ -148,6 +152,16 @@ async def _create_once(call: Call, spec: KindSpec, obj: Json, attributes: Attrib
         if attributes.undo:
             await attributes.give_back()
         raise
+
+
+async def _may_create(call: Call) -> None:
+    """Who may only update or patch makes nothing new by it. Raises 403."""
+    info = replace(call.info, verb="create")
+    decision = call.parts.authorize(call.user, info)
+    if isawaitable(decision):
+        decision = await decision
+    if not decision.allowed:
+        raise refusal(call.user, info, decision.reason)
 
 
 async def _commit_new(call: Call, spec: KindSpec, obj: Json) -> Cached | Json:
