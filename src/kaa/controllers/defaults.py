@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from kaa.controllers.certificates import ApprovingController, CleanerController, SigningController
+from kaa.controllers.admissionpolicies import ValidatingAdmissionPolicyStatusController
+from kaa.controllers.bootstraptokens import BootstrapSignerController, TokenCleanerController
 from kaa.controllers.deployment import DeploymentController
 from kaa.controllers.endpoints import EndpointsController, EndpointSliceController, EndpointSliceMirroringController
 from kaa.controllers.garbage import GarbageCollector
@@ -22,6 +25,9 @@ CONTROLLERS: tuple[type[Controller[Any]], ...] = (
     NamespaceController,
     ServiceAccountController,
     RootCAController,
+    ApprovingController,
+    SigningController,
+    CleanerController,
     DeploymentController,
     ReplicaSetController,
     ReplicationControllerController,
@@ -33,6 +39,9 @@ CONTROLLERS: tuple[type[Controller[Any]], ...] = (
     TaintEvictionController,
     PodGCController,
     LoadBalancerController,
+    ValidatingAdmissionPolicyStatusController,
+    TokenCleanerController,
+    BootstrapSignerController,
     GarbageCollector,  # last: it shares the caches that the others ask for
 )
 """In the order in which they start."""
