@@ -1,10 +1,12 @@
 """The status of validating admission policies: what their expressions say of fields that are not there."""
 
+import asyncio
 from typing import Any
 
 from kaa import cel
 from kaa.kinds.admissionregistration.typechecking import TYPES_MAX, resources_of, warnings
 from kaa.kinds.registry import Registry, builtin
+from kaa.kinds.spec import KindSpec
 from kaa.kinds.views.admissionregistration import ValidatingAdmissionPolicy
 from kaa.meta.errors import StatusError
 from kaa.meta.resource import Resource
@@ -56,7 +58,9 @@ class ValidatingAdmissionPolicyStatusController(Controller[ValidatingAdmissionPo
                     break
             if count == TYPES_MAX:
                 break
-        told = warnings(obj.spec, types, await self._params(io, obj.spec.get("paramKind")))
+        params = await self._params(io, obj.spec.get("paramKind"))
+        # Types of kinds such as Pod take longer to make, and many expressions to check, than the loop may wait.
+        told = await asyncio.to_thread(warnings, obj.spec, types, params)
         checking: Json = {"expressionWarnings": told} if told else {}
         await io.update_status(obj, {"observedGeneration": obj.metadata.generation, "typeChecking": checking})
         return None
@@ -64,7 +68,7 @@ class ValidatingAdmissionPolicyStatusController(Controller[ValidatingAdmissionPo
     async def _type(self, io: Session, group: str, version: str, plural: str) -> tuple[Kind, cel.Type] | None:
         spec = self._builtin.get(group, version, plural)
         if spec is not None:
-            made = cel.type_of_definition(spec.schema)
+            made = await asyncio.to_thread(_of_builtin, spec)
             return ((group, version, spec.kind), made) if made is not None else None
         if not group:
             return None
@@ -82,13 +86,17 @@ class ValidatingAdmissionPolicyStatusController(Controller[ValidatingAdmissionPo
         group, _, version = wanted["apiVersion"].rpartition("/")
         spec = self._builtin.by_kind(wanted["apiVersion"], wanted["kind"])
         if spec is not None:
-            return cel.type_of_definition(spec.schema)
+            return await asyncio.to_thread(_of_builtin, spec)
         for definition in (await io.client.list_json(_DEFINITIONS))["items"]:
             names = definition["spec"]["names"]
             if (definition["spec"]["group"], names["kind"]) == (group, wanted["kind"]):
                 found = _custom(definition, version)
                 return found[1] if found is not None else None
         return None
+
+
+def _of_builtin(spec: KindSpec) -> cel.Type | None:
+    return cel.type_of_definition(spec.schema)
 
 
 def _custom(definition: Json, version: str) -> tuple[Kind, cel.Type] | None:

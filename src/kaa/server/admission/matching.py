@@ -117,7 +117,7 @@ def _fits(rule: Json, asked: KindSpec, spec: KindSpec, subresource: str, operati
 
 
 def _has(values: Sequence[str] | None, wanted: str) -> bool:
-    return bool(values) and ("*" in values or wanted in values)
+    return values is not None and ("*" in values or wanted in values)
 
 
 def _names(pattern: str, plural: str, subresource: str) -> bool:
