@@ -87,7 +87,7 @@ def informers(api: Api, plural: str) -> list[Informer]:
     return made
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("plural", ["pods", "configmaps"])
 async def test_views_stay_true_whatever_happens(
     world: World, monkeypatch: pytest.MonkeyPatch, plural: str, seed: int
@@ -101,7 +101,7 @@ async def test_views_stay_true_whatever_happens(
         await write(api, rng, plural)
     made = informers(api, plural)
     async with following(*made):
-        for round_ in range(30):
+        for round_ in range(15):
             for _ in range(rng.randrange(60)):
                 await write(api, rng, plural)
                 if rng.random() < 0.3:
@@ -118,7 +118,7 @@ async def test_views_stay_true_whatever_happens(
         await asyncio.gather(*(caught_up(each) for each in made))
     assert all(each.resumed > 1 for each in made) and sum(each.relists for each in made) > 3
     whole = [each for each in made if each.path == f"/api/v1/{plural}" and not each.selectors]
-    assert all(len(each.told) > 100 for each in whole)
+    assert all(len(each.told) > 50 for each in whole)
 
 
 async def test_one_that_was_away_for_long_begins_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
