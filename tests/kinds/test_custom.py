@@ -388,6 +388,14 @@ def test_values(schema: Json, value: Any, problems: list[str]) -> None:
     assert wrong(kind(schema), value) == problems
 
 
+def test_what_is_open_stays_open_in_lists() -> None:
+    found = kind(of(a={OPEN: True}, b={"type": "array", "items": of(c=NUMBER), OPEN: True}, d=of(e=NUMBER)))
+    spec = {"a": [1, {"x": [{"y": None}]}], "b": [{"c": 1, "x": 2}], "d": {"e": 1, "x": 2}}
+    obj, unknown = found.decode(made(spec))
+    assert obj["spec"] == {"a": [1, {"x": [{"y": None}]}], "b": [{"c": 1, "x": 2}], "d": {"e": 1}}
+    assert unknown == ['unknown field "spec.d.x"']
+
+
 def test_names_may_be_restricted() -> None:
     crd = define(TEXT)
     crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["metadata"] = {

@@ -73,17 +73,24 @@ def compile_node(raw: Json) -> Node:
     return Node(raw)
 
 
-def prune(node: Node | None, value: Any, path: str, unknown: list[str], *, root: bool = False) -> None:
-    """Drop the fields that are not described, in place, and name them; drop nulls of fields that may not be null."""
+def prune(node: Node | None, value: Any, path: str, unknown: list[str], *, root: bool = False,
+          keep: bool = False) -> None:  # fmt: skip
+    """Drop the fields that are not described, in place, and name them; drop nulls of fields that may not be null.
+
+    `keep`: this is an item of a list, at any depth, that is open: what is not described may stay."""
+    keep = keep or (node is not None and node.preserve)
     if isinstance(value, dict):
-        _prune_object(node, value, path, unknown, root)
+        if node is not None or not keep:
+            _prune_object(node, value, path, unknown, root, keep)
     elif isinstance(value, list):
+        items = node.items if node is not None else None
+        if items is None and keep:
+            return
         for at, item in enumerate(value):
-            prune(node.items if node is not None else None, item, f"{path}[{at}]", unknown)
+            prune(items, item, f"{path}[{at}]", unknown, keep=keep)
 
 
-def _prune_object(node: Node | None, value: Json, path: str, unknown: list[str], root: bool) -> None:
-    keep_all = node is not None and node.preserve
+def _prune_object(node: Node | None, value: Json, path: str, unknown: list[str], root: bool, keep: bool) -> None:
     own = root or (node is not None and node.embedded)
     for name in list(value):
         if own and name in _OF_OBJECTS:
@@ -97,7 +104,7 @@ def _prune_object(node: Node | None, value: Json, path: str, unknown: list[str],
                 prune(None, value[name], below, unknown)
                 continue
         if child is None:
-            if not keep_all:
+            if not keep:
                 unknown.append(below)
                 del value[name]
             continue
