@@ -50,7 +50,8 @@ async def work(options: AgentOptions, ready: Ready) -> None:
 
     options = _complete(options)
     path = str(options.kubeconfig) if str(options.kubeconfig) != "." else ""
-    client = open_client(load_kubeconfig(path), user_agent="kaa-agent")
+    access = load_kubeconfig(path)
+    client = open_client(access, user_agent="kaa-agent")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(client.close)
         runtime = GrpcRuntime(options.container_runtime_endpoint)
@@ -69,6 +70,11 @@ async def work(options: AgentOptions, ready: Ready) -> None:
             address, _, port = options.dns_listen.rpartition(":")
             dns = ClusterDns(informers, [(address.strip("[]"), int(port))], dns_ips=[options.cluster_dns])
             scope.spawn(dns.run(), name="dns", eternal=True)
+        if options.rotate_certificates and access.certificate_file and access.key_file:
+            from kaa.cluster.renewal import ClientRotation
+
+            rotation = ClientRotation(client, Path(access.certificate_file), Path(access.key_file))
+            scope.spawn(rotation.run(), name="certificates", eternal=True)
         await informers.start(scope)
         scope.spawn(kubelet.run(), name="kubelet", eternal=True)
         if options.proxy_mode != "none":

@@ -14,7 +14,7 @@ from kaa.client.config import Access
 from kaa.client.kubeconfig import write
 from kaa.cluster.pki import Authority
 
-__all__ = ["ServerFiles", "ensure_admin", "ensure_node", "ensure_parts", "ensure_server", "server_names"]
+__all__ = ["ServerFiles", "ensure_admin", "ensure_node", "ensure_parts", "ensure_server", "renew", "server_names"]
 
 CA, CA_NAME = "ca", "kubernetes"
 
@@ -65,6 +65,12 @@ def ensure_server(directory: Path, names: Sequence[str]) -> ServerFiles:
         load_or_make_key(token_key)
         client = authority.client_files("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"])
         return ServerFiles(authority.certificate_path, certificate, key, token_key, client, _admin_files(authority))
+
+
+def renew(directory: Path) -> list[str]:
+    """Make anew what nears its end; the names of the files, without their endings."""
+    with _locked(directory):
+        return Authority(directory, CA, CA_NAME).renew()
 
 
 def ensure_parts(directory: Path, server: str) -> dict[str, Path]:

@@ -37,6 +37,7 @@ async def work(options: ControllersOptions, ready: Ready) -> None:
     from kaa.client.config import load_kubeconfig, open_client
     from kaa.client.informers import Informers
     from kaa.cluster.parts import make_manager, make_scheduler, wait_reachable
+    from kaa.controllers.settings import SigningSettings
 
     path = str(options.kubeconfig) if str(options.kubeconfig) != "." else ""
     access = load_kubeconfig(path)
@@ -61,6 +62,11 @@ async def work(options: ControllersOptions, ready: Ready) -> None:
                     cluster_cidr=options.cluster_cidr,
                     disabled=frozenset(options.disable),
                     identity=identity,
+                    signing=SigningSettings(
+                        options.cluster_signing_cert_file,
+                        options.cluster_signing_key_file,
+                        options.cluster_signing_duration,
+                    ),
                 )
             )
         if options.only in ("all", "scheduler"):

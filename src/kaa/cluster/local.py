@@ -23,6 +23,7 @@ from kaa.client.informers import Informers
 from kaa.cluster import certificates
 from kaa.cluster.parts import make_manager, make_scheduler
 from kaa.cluster.pki import Authority
+from kaa.controllers.settings import SigningSettings
 from kaa.http.api import Peer
 from kaa.http.inprocess import InProcess
 from kaa.http.serve import serve
@@ -87,7 +88,8 @@ class LocalCluster:
         made: list[object] = []
         if self._controllers:
             pem = self._authority.pem.decode()
-            self.manager = make_manager(controllers, informers, root_ca_pem=pem, clock=clock)
+            signing = SigningSettings(self._authority.certificate_path, self._authority.key_path)
+            self.manager = make_manager(controllers, informers, root_ca_pem=pem, signing=signing, clock=clock)
             made.append(self.manager)
         if self._scheduler:
             made.append(make_scheduler(self.client_as("system:kube-scheduler"), informers, clock=clock))

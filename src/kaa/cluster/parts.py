@@ -12,6 +12,7 @@ from kaa.meta.errors import StatusError
 from kaa.runtime import Election, Manager
 
 if TYPE_CHECKING:
+    from kaa.controllers.settings import SigningSettings
     from kaa.scheduler.scheduler import Scheduler
 
 __all__ = ["make_manager", "make_scheduler", "wait_reachable"]
@@ -45,14 +46,17 @@ def make_manager(
     cluster_cidr: str = "10.244.0.0/16",
     disabled: frozenset[str] = frozenset(),
     identity: str = "",
+    signing: "SigningSettings | None" = None,
     clock: Clock = REAL,
 ) -> Manager:
     """The default controllers; `informers` are started by the caller. With an `identity` they act only while they hold
     the lease."""
     from kaa.controllers.defaults import default_makers
-    from kaa.controllers.settings import ControllersSettings
+    from kaa.controllers.settings import ControllersSettings, SigningSettings
 
-    settings = ControllersSettings(root_ca_pem=root_ca_pem, cluster_cidr=cluster_cidr, disabled=disabled)
+    settings = ControllersSettings(
+        root_ca_pem=root_ca_pem, cluster_cidr=cluster_cidr, disabled=disabled, signing=signing or SigningSettings()
+    )
     return Manager(
         client,
         default_makers(settings),

@@ -18,11 +18,14 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kaa.base.clock import REAL, Clock
 
-__all__ = ["Authority", "KeyPair", "load_or_make_key", "write_private"]
+__all__ = ["Authority", "KeyPair", "load_or_make_key", "pem_of", "write_pair", "write_private"]
 
 CA_YEARS, LEAF_YEARS = 10, 1
-#: A certificate is renewed when less than this is left of its life.
+#: A certificate is renewed when less than this is left of its life, or less than a third of it.
 RENEW_DAYS = 60
+LEAF_SECONDS = 365 * 86400.0 * LEAF_YEARS
+#: Clocks differ: certificates are valid from a while before they are made, those of short lives from a share of it.
+BACKDATE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -52,24 +55,34 @@ def load_or_make_key(path: Path) -> ec.EllipticCurvePrivateKey:
             raise ValueError(f"{path} is not a P-256 key: remove it to have a new one made")
         return key
     key = ec.generate_private_key(ec.SECP256R1())
-    write_private(path, _pem(key))
+    write_private(path, pem_of(key))
     return key
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A private key, in PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
+def write_pair(certificate: Path, key: Path, pair: KeyPair) -> None:
+    """Put a certificate and its key in place. Who reads between the two finds that they do not fit, and asks again."""
+    write_private(key, pair.key)
+    write_private(certificate, pair.certificate)
+
+
 class Authority:
     """A certificate authority kept in `DIR/NAME.crt` and `DIR/NAME.key`."""
 
-    def __init__(self, directory: Path, name: str, common_name: str, clock: Clock = REAL) -> None:
+    def __init__(self, directory: Path, name: str, common_name: str, clock: Clock = REAL,
+                 leaf_seconds: float = LEAF_SECONDS) -> None:  # fmt: skip
         self.certificate_path = directory / f"{name}.crt"
+        self.key_path = directory / f"{name}.key"
+        self._leaf_seconds = leaf_seconds
         self._directory = directory
         self._clock = clock
-        self._key = load_or_make_key(directory / f"{name}.key")
+        self._key = load_or_make_key(self.key_path)
         if self.certificate_path.exists():
             self._certificate = x509.load_pem_x509_certificate(self.certificate_path.read_bytes())
         else:
@@ -101,16 +114,34 @@ class Authority:
     def _files(self, name: str, make, names: Sequence[str]) -> tuple[Path, Path]:  # type: ignore[no-untyped-def]
         certificate, key = self._directory / f"{name}.crt", self._directory / f"{name}.key"
         if not (certificate.exists() and key.exists() and self._still_good(certificate, names)):
-            pair = make()
-            write_private(key, pair.key)
-            write_private(certificate, pair.certificate)
+            write_pair(certificate, key, make())
         return certificate, key
+
+    def renew(self) -> list[str]:
+        """Make those certificates of the directory anew that this authority has signed and that near their end, for
+        the same names and purposes and with new keys. The names of the files, without their endings."""
+        renewed = []
+        for path in sorted(self._directory.glob("*.crt")):
+            key = path.with_suffix(".key")
+            if path == self.certificate_path or not key.exists():
+                continue
+            held = x509.load_pem_x509_certificate(path.read_bytes())
+            if held.issuer != self._certificate.subject or not self._nears_end(held):
+                continue
+            write_pair(path, key, self._reissue(held))
+            renewed.append(path.stem)
+        return renewed
+
+    def _nears_end(self, certificate: x509.Certificate) -> bool:
+        ends = certificate.not_valid_after_utc
+        margin = min(datetime.timedelta(days=RENEW_DAYS), (ends - certificate.not_valid_before_utc) / 3)
+        return ends - self._now() < margin
 
     def _still_good(self, path: Path, names: Sequence[str]) -> bool:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
         if certificate.issuer != self._certificate.subject:
             return False
-        if certificate.not_valid_after_utc - self._now() < datetime.timedelta(days=RENEW_DAYS):
+        if self._nears_end(certificate):
             return False
         if not names:
             return True
@@ -140,29 +171,40 @@ class Authority:
 
     def _issue(self, common_name: str, organizations: Sequence[str], names: Sequence[str],
                purpose: x509.ObjectIdentifier) -> KeyPair:  # fmt: skip
-        key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, each) for each in organizations]
         attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, common_name))
-        now = self._now()
+        held = x509.SubjectAlternativeName([_general_name(each) for each in names]) if names else None
+        return self._sign(x509.Name(attributes), held, x509.ExtendedKeyUsage([purpose]))
+
+    def _reissue(self, held: x509.Certificate) -> KeyPair:
+        """The same for another span of time."""
+        found = {each.oid: each.value for each in held.extensions}
+        names, purposes = found.get(x509.SubjectAlternativeName.oid), found.get(x509.ExtendedKeyUsage.oid)
+        assert names is None or isinstance(names, x509.SubjectAlternativeName)
+        assert isinstance(purposes, x509.ExtendedKeyUsage)
+        return self._sign(held.subject, names, purposes)
+
+    def _sign(self, subject: x509.Name, names: x509.SubjectAlternativeName | None,
+              purposes: x509.ExtendedKeyUsage) -> KeyPair:  # fmt: skip
+        key = ec.generate_private_key(ec.SECP256R1())
+        now, seconds = self._now(), self._leaf_seconds
         builder = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name(attributes))
+            .subject_name(subject)
             .issuer_name(self._certificate.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=365 * LEAF_YEARS))
+            .not_valid_before(now - datetime.timedelta(seconds=min(BACKDATE_SECONDS, seconds / 10)))
+            .not_valid_after(now + datetime.timedelta(seconds=seconds))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(sign_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(purposes, critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
-        if names:
-            builder = builder.add_extension(
-                x509.SubjectAlternativeName([_general_name(each) for each in names]), critical=False
-            )
+        if names is not None:
+            builder = builder.add_extension(names, critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
-        return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+        return KeyPair(certificate.public_bytes(serialization.Encoding.PEM), pem_of(key))
 
 
 def _general_name(name: str) -> x509.GeneralName:

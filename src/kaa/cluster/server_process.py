@@ -1,6 +1,8 @@
 """`kaa server`: the API server over its store, as a process."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +35,11 @@ async def serve(options: ServerOptions, ready: Ready) -> None:
     import asyncio
     import ipaddress
 
+    from kaa.base.tasks import Scope
     from kaa.cluster import certificates
     from kaa.cluster.pki import load_or_make_key
     from kaa.http.tls import TlsServer
+    from kaa.server.authn import RequestHeaderSettings
     from kaa.server.server import ApiServer, ServerSettings
     from kaa.store.factory import open_store
 
@@ -48,13 +52,30 @@ async def serve(options: ServerOptions, ready: Ready) -> None:
     files = certificates.ensure_server(options.cert_dir, names)
     store = await opening
     try:
-        tls = TlsServer(files.certificate, files.key, options.client_ca_file or files.ca)
+        client_ca = options.client_ca_file or files.ca
+        trusted = _trusted(options, client_ca)
+        tls = TlsServer(files.certificate, files.key, trusted)
         settings = ServerSettings(
             bind_address=options.bind_address,
             secure_port=options.secure_port,
             advertise_address=options.advertise_address,
             service_cluster_ip_range=options.service_cluster_ip_range,
             authorization_mode=options.authorization_mode,
+            authorization_config=options.authorization_config,
+            authorization_webhook_config_file=options.authorization_webhook_config_file,
+            authentication_config=options.authentication_config,
+            authentication_token_webhook_config_file=options.authentication_token_webhook_config_file,
+            enable_bootstrap_token_auth=options.enable_bootstrap_token_auth,
+            client_ca_file=client_ca,
+            requestheader_client_ca_file=options.requestheader_client_ca_file,
+            requestheader=RequestHeaderSettings(
+                options.requestheader_username_headers,
+                options.requestheader_uid_headers,
+                options.requestheader_group_headers,
+                options.requestheader_extra_headers_prefix,
+                options.requestheader_allowed_names,
+            ),
+            root_ca_file=files.ca,
             token_auth_file=options.token_auth_file,
             enable_admission_plugins=options.enable_admission_plugins,
             disable_admission_plugins=options.disable_admission_plugins,
@@ -65,18 +86,23 @@ async def serve(options: ServerOptions, ready: Ready) -> None:
             encryption_provider_config=options.encryption_provider_config,
             encryption_provider_config_automatic_reload=options.encryption_provider_config_automatic_reload,
         )
-        dial = node_dial(files.ca.read_bytes(), *(each.read_bytes() for each in files.kubelet_client))
+        dial = node_dial(files.ca.read_bytes(), *files.kubelet_client)
         server = ApiServer(store, settings, token_key=load_or_make_key(files.token_key), tls=tls, dial=dial)
         await server.start()
         try:
             near = options.bind_address if options.bind_address not in ("0.0.0.0", "::") else "127.0.0.1"
-            certificates.ensure_admin(options.cert_dir, f"https://{near}:{server.port}", options.kubeconfig_out)
+            admin = partial(
+                certificates.ensure_admin, options.cert_dir, f"https://{near}:{server.port}", options.kubeconfig_out
+            )
+            admin()
             ready()
             _log.info("serving", address=f"https://{options.advertise_address}:{server.port}", store=options.store,
                       kubeconfig=str(options.kubeconfig_out))  # fmt: skip
             if options.cluster_dns_endpoint:
                 await _dns_service(server, options, files.admin[0])
-            await server.run()
+            async with Scope("server-process") as scope:
+                scope.spawn(_renew(options.cert_dir, admin), name="certificates", eternal=True)
+                await server.run()
         finally:
             await server.stop()
     finally:
@@ -112,7 +138,31 @@ def _complete(options: ServerOptions) -> ServerOptions:
     )
 
 
-def node_dial(ca: bytes, certificate: bytes, key: bytes) -> "Dial":
+async def _renew(directory: Path, admin: Callable[[], object]) -> None:
+    """Keep every certificate of the directory fresh; the administrator's stands in a kubeconfig, too."""
+    from kaa.cluster import certificates
+    from kaa.cluster.renewal import keep_renewed
+
+    def renewed(names: list[str]) -> None:
+        if "admin" in names:
+            admin()
+
+    await keep_renewed(partial(certificates.renew, directory), renewed)
+
+
+def _trusted(options: ServerOptions, client_ca: Path) -> Path:
+    """The authorities whose certificates the listener takes: that of users, and that of front proxies."""
+    if options.requestheader_client_ca_file is None:
+        return client_ca
+    assert options.cert_dir is not None
+    both = options.cert_dir / "client-authorities.crt"
+    text = client_ca.read_text().rstrip() + "\n" + options.requestheader_client_ca_file.read_text()
+    if not both.exists() or both.read_text() != text:
+        both.write_text(text)
+    return both
+
+
+def node_dial(ca: bytes, certificate: Path, key: Path) -> "Dial":
     """How the API server reaches nodes: as itself, over TLS that the cluster's authority vouches for."""
     from kaa.http.call import Caller
     from kaa.http.tls import TlsClient
@@ -121,7 +171,8 @@ def node_dial(ca: bytes, certificate: bytes, key: bytes) -> "Dial":
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if not tls:
             return Caller(f"http://{place}")
-        return Caller(f"https://{place}", tls=TlsClient(ca_pem=ca, certificate_pem=certificate, key_pem=key))
+        source = lambda: (certificate.read_bytes(), key.read_bytes())  # noqa: E731 - they are renewed
+        return Caller(f"https://{place}", tls=TlsClient(ca_pem=ca, certificate_source=source))
 
     return dial
 

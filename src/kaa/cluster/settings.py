@@ -138,8 +138,51 @@ class ServerOptions:
     )
     authorization_mode: tuple[str, ...] = setting(
         ("Node", "RBAC"),
-        "Who decides what is allowed: Node, RBAC, AlwaysAllow, AlwaysDeny. The first that allows, allows.",
+        """Who decides what is allowed: Node, RBAC, Webhook, AlwaysAllow, AlwaysDeny. The first that decides, decides.
+        ABAC is not served: write its policy as roles of RBAC.""",
         metavar="MODE,...",
+    )
+    authorization_config: Path | None = setting(
+        None,
+        """An AuthorizationConfiguration (apiserver.config.k8s.io/v1), which takes the place of the modes: several
+        authorizers in order, webhooks with conditions among them. It is read again when it changes.""",
+        metavar="FILE",
+    )
+    authorization_webhook_config_file: Path | None = setting(
+        None, "A kubeconfig that says where the authorizer of the mode Webhook is.", metavar="FILE"
+    )
+    authentication_config: Path | None = setting(
+        None,
+        """An AuthenticationConfiguration (apiserver.config.k8s.io/v1): issuers whose tokens count, what their claims
+        mean, and who may be anonymous. It is read again when it changes.""",
+        metavar="FILE",
+    )
+    authentication_token_webhook_config_file: Path | None = setting(
+        None, "A kubeconfig that says where tokens that nobody here knows are reviewed.", metavar="FILE"
+    )
+    enable_bootstrap_token_auth: bool = setting(
+        False, "Whether bootstrap tokens (Secrets in kube-system) are credentials, for machines that join."
+    )
+    requestheader_client_ca_file: Path | None = setting(
+        None,
+        """The authority of front proxies: of whoever shows a certificate of it, the headers that name a user are
+        believed. Without it they never are.""",
+        metavar="FILE",
+    )
+    requestheader_allowed_names: tuple[str, ...] = setting(
+        (), "Common names that certificates of front proxies may have. Default: any.", metavar="NAME,..."
+    )
+    requestheader_username_headers: tuple[str, ...] = setting(
+        ("X-Remote-User",), "Headers in which a front proxy names the user.", metavar="NAME,..."
+    )
+    requestheader_uid_headers: tuple[str, ...] = setting(
+        (), "Headers in which a front proxy gives the user's UID.", metavar="NAME,..."
+    )
+    requestheader_group_headers: tuple[str, ...] = setting(
+        ("X-Remote-Group",), "Headers in which a front proxy gives the user's groups.", metavar="NAME,..."
+    )
+    requestheader_extra_headers_prefix: tuple[str, ...] = setting(
+        ("X-Remote-Extra-",), "What headers with more about the user begin with.", metavar="PREFIX,..."
     )
     service_cluster_ip_range: str = setting(
         "10.96.0.0/16", "Where the addresses of Services come from. The first is the API's own.", metavar="CIDR"
@@ -230,6 +273,16 @@ class ControllersOptions:
     cluster_cidr: str = setting(
         "10.244.0.0/16", "Where nodes get their pods' ranges from. Empty: they get none.", metavar="CIDR"
     )
+    cluster_signing_cert_file: Path | None = setting(
+        None,
+        """The authority that signs what CertificateSigningRequests ask the built-in signers for. Without it requests
+        are approved and denied, and nothing is issued.""",
+        metavar="FILE",
+    )
+    cluster_signing_key_file: Path | None = setting(None, "The key of that authority.", metavar="FILE")
+    cluster_signing_duration: float = setting(
+        365 * 86400.0, "How long issued certificates are valid; a request may ask for less.", metavar="SECONDS"
+    )
     leader_elect: bool = setting(False, "Let one of several such processes act, by a lease. A single one needs none.")
 
 
@@ -259,6 +312,11 @@ class AgentOptions:
     tls_private_key_file: Path | None = setting(None, "The key of that certificate.", metavar="FILE")
     client_ca_file: Path | None = setting(
         None, "The authority whose clients may use that endpoint; without it nobody may.", metavar="FILE"
+    )
+    rotate_certificates: bool = setting(
+        True,
+        """Ask for a new client certificate, by a CertificateSigningRequest, before the one in the kubeconfig's files
+        ends.""",
     )
     pod_cidr: str = setting("", "The node's pods' range, where it is known beforehand.", metavar="CIDR")
     cluster_cidr: str = setting(

@@ -233,6 +233,8 @@ def _controllers_arguments(home: Home, state: ClusterState) -> list[str]:
         f"--kubeconfig={home.pki / 'controllers.kubeconfig'}",
         f"--scheduler-kubeconfig={home.pki / 'scheduler.kubeconfig'}",
         f"--root-ca-file={home.pki / 'ca.crt'}",
+        f"--cluster-signing-cert-file={home.pki / 'ca.crt'}",
+        f"--cluster-signing-key-file={home.pki / 'ca.key'}",
         f"--cluster-cidr={state.pod_cidr}",
     ]
 

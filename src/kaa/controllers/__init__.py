@@ -3,12 +3,14 @@
 - `defaults`: the explicit list of what a cluster runs; `settings`: what can be set about it.
 - `namespace`: empties a namespace that is going, and lets it go.
 - `serviceaccount`: the `default` account and the `kube-root-ca.crt` config map of each namespace.
+- `certificates`: requests for certificates: approved, signed and cleaned up.
 - `deployment`: replica sets, one per template, rolled from one to the next.
 - `replicas`: as many pods as a ReplicaSet or ReplicationController says.
 - `endpoints`: who stands behind a Service: slices, the older Endpoints, and slices mirrored from hand-made Endpoints.
 - `garbage`: what has lost its owners goes; foreground and orphan deletion.
 - `nodelifecycle`: nodes that fell silent, their taints, and the pods that must leave them; `nodeipam`: pod addresses.
 - `podgc`: pods that nobody else will remove.
+- `resourcequota`: what namespaces use of their quotas, counted anew when something goes.
 - `loadbalancer`: services of type LoadBalancer, served on the nodes' own addresses.
 - `shared`: what several of them need. No controller imports another.
 

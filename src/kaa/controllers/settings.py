@@ -1,9 +1,10 @@
 """What can be set about the controllers."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-__all__ = ["ControllersSettings", "NodeLifecycleSettings", "PodGCSettings", "settings_of"]
+__all__ = ["ControllersSettings", "NodeLifecycleSettings", "PodGCSettings", "SigningSettings", "settings_of"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,17 @@ class PodGCSettings:
 
 
 @dataclass(frozen=True)
+class SigningSettings:
+    """The authority that signs what CertificateSigningRequests ask the built-in signers for."""
+
+    #: The authority's certificate (PEM), and its key; they are read again when they change. None: nothing is signed.
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    #: How long certificates are valid; requests may ask for less.
+    duration_seconds: float = 365 * 86400.0
+
+
+@dataclass(frozen=True)
 class ControllersSettings:
     """The settings tree of the controllers."""
 
@@ -55,8 +67,11 @@ class ControllersSettings:
     batch_seconds: float = 0.2
     #: How often discovery is read again for kinds that came or went.
     discovery_period_seconds: float = 30.0
+    #: How often each quota is counted anew, whatever happened.
+    quota_period_seconds: float = 300.0
     node_lifecycle: NodeLifecycleSettings = field(default_factory=NodeLifecycleSettings)
     pod_gc: PodGCSettings = field(default_factory=PodGCSettings)
+    signing: SigningSettings = field(default_factory=SigningSettings)
     #: Controllers that are not run, by name.
     disabled: frozenset[str] = frozenset()
 

@@ -46,6 +46,9 @@ class CallLimits:
     """Streams and upgraded connections that are open at once; the next one fails."""
     idle_seconds: float = 60.0
     """A connection idle for longer is not used again: the server may be about to close it."""
+    certified_seconds: float = 300.0
+    """A connection made with a client certificate that may be renewed meanwhile is used no longer: the server would
+    refuse its requests once that certificate has expired."""
     connect_seconds: float = 10.0
     """For connecting, TLS included."""
     reply_bytes_max: int = 512 * 1024 * 1024
@@ -184,10 +187,15 @@ class Caller(BaseTransport):
         oldest = self._clock.monotonic() - self.limits.idle_seconds
         while self._idle:
             connection = self._idle.pop()
-            if connection.reusable and connection.idle_since >= oldest:
+            if connection.reusable and connection.idle_since >= oldest and not self._outlived(connection):
                 return connection
             connection.close()
         return None
+
+    def _outlived(self, connection: ClientProtocol) -> bool:
+        if self._tls is None or self._tls.certificate_source is None:
+            return False
+        return self._clock.monotonic() - connection.made_at > self.limits.certified_seconds
 
     async def _connect(self) -> ClientProtocol:
         loop = asyncio.get_running_loop()
@@ -211,6 +219,7 @@ class Caller(BaseTransport):
             raise ConnectFailed(f"{self._where}: no connection in {self.limits.connect_seconds:g} s") from None
         except (OSError, ssl.SSLError, ValueError) as error:
             raise ConnectFailed(f"{self._where}: cannot connect: {error}") from error
+        connection.made_at = self._clock.monotonic()
         if not connection.lost:
             self._open.add(connection)
         return connection

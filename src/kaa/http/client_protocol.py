@@ -49,6 +49,7 @@ class ClientProtocol(asyncio.Protocol):
         "answered",
         "idle_since",
         "lost",
+        "made_at",
         "on_lost",
         "where",
     )
@@ -60,6 +61,7 @@ class ClientProtocol(asyncio.Protocol):
         self.answered = False
         """Whether any byte of the current answer has come."""
         self.idle_since = 0.0
+        self.made_at = 0.0
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._parser: Any = None
         self._mode: Mode = "call"

@@ -38,6 +38,7 @@ ACTED_ON = frozenset(
         ("authorization.k8s.io", "SelfSubjectAccessReview"), ("authorization.k8s.io", "SelfSubjectRulesReview"),
         ("scheduling.k8s.io", "PriorityClass"), ("apps", "ControllerRevision"),
         # controllers
+        ("certificates.k8s.io", "CertificateSigningRequest"),
         ("", "Namespace"), ("", "ServiceAccount"), ("", "Service"), ("", "Endpoints"),
         ("discovery.k8s.io", "EndpointSlice"), ("apps", "Deployment"), ("apps", "ReplicaSet"),
     }

@@ -45,5 +45,7 @@ BINDINGS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("kaa:controllers", (("User", "system:kube-controller-manager"),)),
     ("kaa:scheduler", (("User", "system:kube-scheduler"),)),
     ("kaa:agent", (("Group", "system:nodes"),)),
+    # What nodes ask for themselves is approved, so that their client certificates are renewed without anybody.
+    ("system:certificates.k8s.io:certificatesigningrequests:selfnodeclient", (("Group", "system:nodes"),)),
     ("kaa:simulated-nodes", (("User", "kaa:simulated-nodes"),)),
 )
