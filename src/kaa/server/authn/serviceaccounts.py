@@ -7,6 +7,7 @@ expire, end with that Secret.
 
 import base64
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,6 +54,27 @@ class _Refused(Exception):
     """The token is of this server, and not good."""
 
 
+@dataclass(slots=True)
+class _Known:
+    """A token whose signature is good, and whose it was when what it depends on was as in `stood`."""
+
+    claims: Json
+    user: User | None = None
+    begins: float = 0.0
+    ends: float = 0.0
+    shared: tuple[str, ...] = ()
+    stood: tuple[tuple[dict[str, Cached], str, Cached], ...] = ()
+
+    def same(self, now: float) -> bool:
+        """As long as every object that was looked at is the very same, so is the answer."""
+        if not self.begins <= now < self.ends:
+            return False
+        for objects, key, entry in self.stood:  # noqa: SIM110 - on the path of every request
+            if objects.get(key) is not entry:
+                return False
+        return True
+
+
 class ServiceAccountTokens:
     """Signs and verifies (ES256). One per server; the key is the cluster's."""
 
@@ -69,7 +91,7 @@ class ServiceAccountTokens:
         self._public = key.public_key()
         self._objects = objects
         self._clock = clock
-        self._verified: OrderedDict[bytes, Json] = OrderedDict()
+        self._verified: OrderedDict[str, _Known] = OrderedDict()
         self._specs: dict[str, KindSpec] = {}
         der = self._public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
         self.key_id = jwt.b64(hashlib.sha256(der).digest())
@@ -119,10 +141,19 @@ class ServiceAccountTokens:
 
     def review(self, token: str, audiences: tuple[str, ...]) -> tuple[User | None, tuple[str, ...], str]:
         """The user, which of the audiences the token is for, and why there is none; nothing for what is not ours."""
+        known = self._verified.get(token)
+        if (
+            known is not None
+            and known.user is not None
+            and audiences is self.audiences
+            and known.same(self._clock.now())
+        ):
+            return known.user, known.shared, ""
         try:
-            claims = self._claims(token)
-            if claims is None:
+            known = self._known(token)
+            if known is None:
                 return None, (), ""
+            claims = known.claims
             if claims["iss"] == LEGACY_ISSUER:
                 user = self._legacy_user(claims, token)
                 # A legacy token is meant for the API server, and for nobody else.
@@ -137,42 +168,50 @@ class ServiceAccountTokens:
             if not shared:
                 raise _Refused(f"token audiences [{' '.join(f'{each}' for each in named)}] is invalid for the target "
                                f"audiences [{' '.join(audiences)}]")  # fmt: skip
-            return self._user(claims, now), shared, ""
+            stood: list[tuple[dict[str, Cached], str, Cached]] = []
+            user = self._user(claims, now, stood)
+            about = claims.get("kubernetes.io") or {}
+            if audiences is self.audiences and not any(_identity(each[2])[1] for each in stood):
+                known.user, known.shared, known.stood = user, shared, tuple(stood)
+                known.begins, known.ends = (
+                    claims.get("nbf", 0) - 60,
+                    min(claims["exp"], about.get("warnafter", math.inf)),
+                )
+            return user, shared, ""
         except _Refused as refused:
             return None, (), str(refused)
 
-    def _claims(self, token: str) -> Json | None:
-        digest = hashlib.sha256(token.encode(errors="replace")).digest()
-        known = self._verified.get(digest)
+    def _known(self, token: str) -> _Known | None:
+        known = self._verified.get(token)
         if known is not None:
-            self._verified.move_to_end(digest)
+            self._verified.move_to_end(token)
             return known
         read = jwt.read_token(token)
         if read is None or read.claims.get("iss") not in (self.issuer, LEGACY_ISSUER):
             return None
         if read.algorithm != "ES256" or not jwt.verifies(read, self._public):
             raise _Refused("error in cryptographic primitive")
-        self._verified[digest] = read.claims
+        known = self._verified[token] = _Known(read.claims)
         while len(self._verified) > REMEMBERED_MAX:
             self._verified.popitem(last=False)
-        return read.claims
+        return known
 
-    def _user(self, claims: Json, now: float) -> User:
+    def _user(self, claims: Json, now: float, stood: list[tuple[dict[str, Cached], str, Cached]]) -> User:
         about = claims.get("kubernetes.io") or {}
         namespace = about.get("namespace", "")
         account = about.get("serviceaccount") or {}
-        self._stands("serviceaccounts", namespace, account, now)
+        stood.append(self._stands("serviceaccounts", namespace, account, now))
         extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
         pod, node, secret = about.get("pod"), about.get("node"), about.get("secret")
         if pod is not None:
-            self._stands("pods", namespace, pod, now)
+            stood.append(self._stands("pods", namespace, pod, now))
             extra["authentication.kubernetes.io/pod-name"] = (pod["name"],)
             extra["authentication.kubernetes.io/pod-uid"] = (pod["uid"],)
         if secret is not None:
-            self._stands("secrets", namespace, secret, now)
+            stood.append(self._stands("secrets", namespace, secret, now))
         if node is not None:
             if pod is None:
-                self._stands("nodes", "", node, now)
+                stood.append(self._stands("nodes", "", node, now))
             extra["authentication.kubernetes.io/node-name"] = (node["name"],)
             if node.get("uid"):
                 extra["authentication.kubernetes.io/node-uid"] = (node["uid"],)
@@ -209,8 +248,9 @@ class ServiceAccountTokens:
             spec = self._specs[plural] = found
         return self._objects.find(spec, namespace, name)
 
-    def _stands(self, plural: str, namespace: str, reference: Json, now: float) -> None:
-        """The object is still there, and is the same one; raises otherwise."""
+    def _stands(self, plural: str, namespace: str, reference: Json,
+                now: float) -> tuple[dict[str, Cached], str, Cached]:  # fmt: skip
+        """The object is still there, and is the same one; raises otherwise. Returns where it stands, and its entry."""
         entry = self._find(plural, namespace, reference.get("name", ""))
         if entry is None:
             raise _Refused(
@@ -226,6 +266,7 @@ class ServiceAccountTokens:
                            f"({reference.get('uid', '')})")  # fmt: skip
         if deleted and parse_seconds(deleted) < now - DELETED_LEEWAY_SECONDS:
             raise _Refused("service account has been deleted" if plural == "serviceaccounts" else INVALIDATED)
+        return self._objects.of(self._specs[plural]).objects, entry.key, entry
 
     def jwks(self) -> Json:
         """The public key as a JSON Web Key Set, for those who verify the cluster's tokens themselves."""
