@@ -5,7 +5,13 @@ from typing import Any
 import orjson
 import pytest
 from tests.server.definitions import WIDGETS, define, definition, version, widget
+from tests.server.test_operations import example, operations
 from tests.server.world import CM, DEPLOYMENTS, PODS, Answered, Api, World, config_map, deployment, obj, pod
+
+from kaa.base.clock import REAL
+from kaa.server.admission.policies import ValidatingAdmissionPolicy
+from kaa.server.app import Decision
+from kaa.server.request import RequestInfo, User
 
 Json = dict[str, Any]
 
@@ -546,3 +552,41 @@ async def test_what_is_changed_is_validated(world: World) -> None:
     await bind_mutation(api, mutation("m", "Object{data: {'added': 'x'}}"))
     await bound(api, policy("p", "!has(object.data.added)"))
     denied(await api.post(CM, config_map("a", k="v")), "failed expression: !has(object.data.added)")
+
+
+@pytest.mark.conformance("MutatingAdmissionPolicy API")
+@pytest.mark.conformance("MutatingAdmissionPolicyBinding API")
+@pytest.mark.parametrize("kind", ["mutatingadmissionpolicy", "mutatingadmissionpolicybinding"])
+async def test_every_operation_on_them(world: World, kind: str) -> None:
+    found = (await world.admin.get(ROOT)).ok()["resources"]
+    plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+    (resource,) = [each for each in found if each["name"] == plural]
+    assert {"create", "get", "list", "watch", "update", "patch", "delete", "deletecollection"} <= set(resource["verbs"])
+    await operations(world.admin, example(kind))
+
+
+async def test_authorizers_are_asked_from_beside_the_loop(world: World) -> None:
+    """An expression that takes long goes to a thread; what it asks is still answered, and by the same rules."""
+    numbers = ", ".join(map(str, range(30)))
+    long = f"[{numbers}].all(a, [{numbers}].all(b, [{numbers}].exists(c, c == a || c == b)))"
+    check = "authorizer.group('').resource('secrets').namespace('default').check('get')"
+    await bound(world.admin, policy("p", {
+        "expression": f"{long} && {check}.allowed() == (request.userInfo.username == 'admin')",
+        "messageExpression": "'asked: ' + request.userInfo.username",
+    }))  # fmt: skip
+    (await world.admin.post(CM, config_map("a"))).ok(201)
+
+
+async def test_an_authorizer_that_has_to_be_waited_for(world: World) -> None:
+    plugin = next(each for each in world.server.parts.admission.plugins if isinstance(each, ValidatingAdmissionPolicy))
+
+    async def ask(user: User, info: RequestInfo) -> Decision:
+        await REAL.sleep(0.01)
+        return Decision(info.verb == "get", "after a while")
+
+    plugin.evaluator._ask = ask
+    check = "authorizer.group('').resource('pods').check('{}')"
+    await bound(world.admin, policy("p", check.format("get") + ".allowed()",
+                                    check.format("get") + ".reason() == 'after a while'",
+                                    "!" + check.format("list") + ".allowed()"))  # fmt: skip
+    (await world.admin.post(CM, config_map("a"))).ok(201)

@@ -13,6 +13,8 @@ from tests.server.hooks import Hook, hook, slow
 from tests.server.world import ACCOUNTS, CM, DEPLOYMENTS, PODS, Api, World, config_map, deployment, obj, pod
 
 from kaa.base.clock import REAL
+from kaa.server.admission.webhooks import ValidatingAdmissionWebhook
+from kaa.server.call import Call
 
 Json = dict[str, Any]
 
@@ -779,3 +781,61 @@ async def test_a_server_without_webhooks_asks_no_plugin(world: World) -> None:
     names = {each.name for each in (*mutates, *validates)}
     assert not names & {"MutatingAdmissionWebhook", "ValidatingAdmissionWebhook", "MutatingAdmissionPolicy",
                         "ValidatingAdmissionPolicy"}  # fmt: skip
+
+
+async def told_to_the_log(world: World, monkeypatch: pytest.MonkeyPatch, write: Any) -> Json:
+    """The audit annotations of one write."""
+    calls: list[Call] = []
+    attributes = Call.attributes
+
+    def remember(self: Call, *args: Any, **more: Any) -> Any:
+        calls.append(self)
+        return attributes(self, *args, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Call, "attributes", remember)
+        (await write).ok()
+    return dict(calls[-1].audit)
+
+
+async def test_what_the_audit_log_is_told(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(question: Json) -> Json:
+        return patching({"op": "add", "path": "/data/k", "value": "v"}, auditAnnotations={"note": "taken"})(question)
+
+    api = world.admin
+    async with hooked(api, tmp_path, answer, kind="mutating"):
+        told = await told_to_the_log(world, monkeypatch, api.post(CM, config_map("a", x="1")))
+    assert told["hook.example.com/note"] == "taken"
+    assert orjson.loads(told["mutation.webhook.admission.k8s.io/round_0_index_0"]) == {
+        "configuration": "c", "webhook": "hook.example.com", "mutated": True,
+    }  # fmt: skip
+    assert orjson.loads(told["patch.webhook.admission.k8s.io/round_0_index_0"])["patch"][0]["path"] == "/data/k"
+    for kind, word in (("mutating", "mutation"), ("validating", "validating")):
+        async with hooked(api, tmp_path, lambda question: {}, kind=kind, failurePolicy="Ignore"):
+            told = await told_to_the_log(world, monkeypatch, api.post(CM, config_map(kind, x="1")))
+        assert told[f"failed-open.{word}.webhook.admission.k8s.io/round_0_index_0"] == "hook.example.com"
+
+
+async def test_side_effects_and_dry_run(world: World, tmp_path: Path) -> None:
+    """Configurations that say so are no longer accepted, but may have been stored."""
+    api = world.admin
+    async with hooked(api, tmp_path, allow) as there:
+        (plugin,) = [
+            each for each in world.server.parts.admission.plugins if isinstance(each, ValidatingAdmissionWebhook)
+        ]
+        plugin.hooks()[0].side_effects = "Some"
+        refused = await api.post(CM, config_map("a"), dryRun="All")
+        assert (refused.code, refused.reason) == (400, "BadRequest")
+        assert refused.message == 'admission webhook "hook.example.com" does not support dry run'
+        assert there.asked == []
+
+
+async def test_a_namespace_is_in_itself(world: World, tmp_path: Path) -> None:
+    api = world.admin
+    selected = {"namespaceSelector": {"matchLabels": {"team": "red"}}, "rules": [rule("namespaces", scope="Cluster")]}
+    async with hooked(api, tmp_path, allow, **selected) as there:
+        (await api.post("/api/v1/namespaces", obj("Namespace", "blue"))).ok(201)
+        assert there.asked == []
+        (await api.post("/api/v1/namespaces", obj("Namespace", "red", labels={"team": "red"}))).ok(201)
+        (request,) = [each["request"] for each in there.asked]
+        assert (request["name"], request["namespace"]) == ("red", "red")

@@ -66,7 +66,7 @@ class Webhooks:
 
     def __init__(self, objects: Objects, clock: Clock) -> None:
         self._objects = objects
-        self._clock = clock
+        self.clock = clock
         self._callers: OrderedDict[tuple[str, int, str, bytes], Caller] = OrderedDict()
         self._scope = Scope("webhooks")
 
@@ -125,7 +125,7 @@ class Webhooks:
             tls = TlsClient(ca_pem=ca_pem, server_name=place.server_name or None)
             host = f"[{place.host}]" if ":" in place.host else place.host
             caller = Caller(f"https://{host}:{place.port}", tls=tls, user_agent="kube-apiserver-admission",
-                            clock=self._clock, limits=LIMITS)  # fmt: skip
+                            clock=self.clock, limits=LIMITS)  # fmt: skip
         except ValueError as error:
             raise WebhookError(f'Post "{place.url}": unusable configuration: {error}') from error
         self._callers[key] = caller

@@ -20,6 +20,8 @@ __all__ = ["Binding", "Invocation", "Misconfigured", "Policy", "PolicyPlugin"]
 Json = dict[str, Any]
 
 GROUP = "admissionregistration.k8s.io"
+#: Custom resources come and go, and with each change of a definition there are new ones to be known.
+MATCHED_MAX = 4096
 #: Questions that expressions are never asked about: a policy on them could break the cluster.
 _EXCLUDED = frozenset({
     "selfsubjectreviews.authentication.k8s.io", "tokenreviews.authentication.k8s.io",
@@ -173,6 +175,8 @@ class PolicyPlugin(Plugin):
                        if (there := binding.scope.of(self.objects, spec, subresource, operation))]  # fmt: skip
             if reached:
                 found.append(_Bound(policy, reach, tuple(reached)))
+        if len(self._matched) > MATCHED_MAX:
+            self._matched.clear()
         self._matched[(spec, subresource, operation)] = tuple(found)
         return bool(found)
 

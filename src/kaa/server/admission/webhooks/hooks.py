@@ -19,6 +19,8 @@ __all__ = ["Hook", "Matched", "WebhookPlugin"]
 GROUP = "admissionregistration.k8s.io"
 #: Asked where nothing else is said.
 SECONDS = 10.0
+#: Custom resources come and go, and with each change of a definition there are new ones to be known.
+MATCHED_MAX = 4096
 
 
 class Hook:
@@ -89,6 +91,8 @@ class WebhookPlugin(Plugin):
         for index, hook in enumerate(self.hooks()):
             if matches := hook.rules.of(self.objects.registry, spec, subresource, operation):
                 found.append(Matched(hook, index, matches[0].spec))
+        if len(self._matched) > MATCHED_MAX:
+            self._matched.clear()
         self._matched[(spec, subresource, operation)] = tuple(found)
         return bool(found)
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import orjson
 
-from kaa.base.clock import REAL
 from kaa.base.log import Logger
 from kaa.meta import errors, ownership, patch
 from kaa.server.admission.api import Attributes
@@ -50,7 +49,7 @@ class MutatingAdmissionWebhook(WebhookPlugin):
         if attributes.round and orjson.dumps(attributes.object) != memory.output:
             memory.changed()
         versions = Versions(self.objects, attributes)
-        deadline = Deadline.of(attributes, REAL)
+        deadline = Deadline.of(attributes, self.webhooks.clock)
         fields = ((attributes.object or {}).get("metadata") or {}).get("managedFields")
         try:
             for matched in self.matched(attributes):

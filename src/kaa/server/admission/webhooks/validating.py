@@ -2,7 +2,6 @@
 
 import asyncio
 
-from kaa.base.clock import REAL
 from kaa.base.log import Logger
 from kaa.base.tasks import Scope
 from kaa.meta import errors
@@ -32,7 +31,7 @@ class ValidatingAdmissionWebhook(WebhookPlugin):
                 asked.append((matched, await versions.of(matched.spec)))
         if not asked:
             return
-        deadline = Deadline.of(attributes, REAL)
+        deadline = Deadline.of(attributes, self.webhooks.clock)
         if len(asked) == 1:
             if (refused := await self._ask(*asked[0], attributes, deadline)) is not None:
                 raise refused
