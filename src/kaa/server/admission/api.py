@@ -106,7 +106,7 @@ class Chain:
         self.plugins = tuple(plugins)
         self._kept: dict[tuple[KindSpec, str, Operation], tuple[tuple[Plugin, ...], tuple[Plugin, ...]]] = {}
         for plugin in self.plugins:
-            plugin.changed = self._kept.clear  # type: ignore[method-assign]
+            plugin.changed = self._kept.clear
 
     def _of(self, attributes: Attributes) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
         return self._of_key((attributes.spec, attributes.subresource, attributes.operation))
