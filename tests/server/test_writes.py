@@ -434,7 +434,7 @@ async def test_plugins_are_chosen_by_name() -> None:
 
     async for world in running(disable_admission_plugins=("DefaultTolerationSeconds",)):
         assert "tolerations" not in (await world.admin.post(PODS, pod("p"))).ok()["spec"]
-    for name in ("Nonsense", "PodSecurity"):
+    for name in ("Nonsense", "ImagePolicyWebhook"):
         with pytest.raises(ValueError, match=name):
             async for _ in running(enable_admission_plugins=(name,)):
                 pass

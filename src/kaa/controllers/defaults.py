@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from kaa.controllers.certificates import ApprovingController, CleanerController, SigningController
 from kaa.controllers.admissionpolicies import ValidatingAdmissionPolicyStatusController
 from kaa.controllers.bootstraptokens import BootstrapSignerController, TokenCleanerController
+from kaa.controllers.certificates import ApprovingController, CleanerController, SigningController
 from kaa.controllers.deployment import DeploymentController
 from kaa.controllers.endpoints import EndpointsController, EndpointSliceController, EndpointSliceMirroringController
 from kaa.controllers.garbage import GarbageCollector
@@ -15,6 +15,7 @@ from kaa.controllers.nodeipam import NodeIpamController
 from kaa.controllers.nodelifecycle import NodeLifecycleController, TaintEvictionController
 from kaa.controllers.podgc import PodGCController
 from kaa.controllers.replicas import ReplicaSetController, ReplicationControllerController
+from kaa.controllers.resourcequota import ResourceQuotaController
 from kaa.controllers.serviceaccount import RootCAController, ServiceAccountController
 from kaa.controllers.settings import ControllersSettings
 from kaa.runtime import Controller, Parts
@@ -39,6 +40,7 @@ CONTROLLERS: tuple[type[Controller[Any]], ...] = (
     TaintEvictionController,
     PodGCController,
     LoadBalancerController,
+    ResourceQuotaController,
     ValidatingAdmissionPolicyStatusController,
     TokenCleanerController,
     BootstrapSignerController,

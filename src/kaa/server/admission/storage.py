@@ -1,4 +1,4 @@
-"""Volume claims, volumes and attribute classes: their default class, their growth, and that nothing in use goes."""
+"""Volume claims and volumes: their default class, their growth, and that nothing in use goes."""
 
 from typing import Any
 
@@ -59,13 +59,12 @@ class DefaultStorageClass(Plugin):
 
 
 class StorageObjectInUseProtection(Plugin):
-    """Puts on claims, volumes and attribute classes the finalizer that a controller takes off once nobody uses them."""
+    """Puts on claims and volumes the finalizer that a controller takes off once nobody uses them."""
 
     name = "StorageObjectInUseProtection"
     finalizers = {
         "persistentvolumeclaims": "kubernetes.io/pvc-protection",
         "persistentvolumes": "kubernetes.io/pv-protection",
-        "volumeattributesclasses.storage.k8s.io": "kubernetes.io/vac-protection",
     }
 
     def handles(self, spec: KindSpec, subresource: str, operation: Operation) -> bool:

@@ -51,9 +51,13 @@ class Policy:
 class PodSecuritySettings:
     """The cluster's defaults, and who and what is exempt from them."""
 
+    #: What holds in a namespace whose labels say nothing, for each mode.
     defaults: Policy = field(default_factory=Policy)
+    #: Users whose pods are not asked anything.
     usernames: frozenset[str] = frozenset()
+    #: Runtime classes that hold their pods well enough without.
     runtime_classes: frozenset[str] = frozenset()
+    #: Namespaces in which nothing is asked, whatever their labels say.
     namespaces: frozenset[str] = frozenset()
 
     @classmethod
