@@ -332,10 +332,15 @@ class ApiServer:
 
     def _openid_configuration(self, request: Request, user: User) -> Response:
         uri = f"https://{self.settings.advertise_address}:{self.port}/openid/v1/jwks"
-        return forms.render(self.tokens.openid_configuration(uri))
+        return self._published(self.tokens.openid_configuration(uri), "application/json")
 
     def _jwks(self, request: Request, user: User) -> Response:
-        return forms.render(self.tokens.jwks())
+        return self._published(self.tokens.jwks(), "application/jwk-set+json")
+
+    def _published(self, document: dict[str, Any], media: str) -> Response:
+        """What others may keep for an hour, as the original says."""
+        answer = forms.render(document)
+        return Response(200, answer.body, media, (("Cache-Control", "public, max-age=3600"),))
 
     async def _bookmarks(self) -> None:
         while True:
