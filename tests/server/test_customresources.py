@@ -447,3 +447,74 @@ async def test_a_rule_that_would_run_for_ever_is_stopped(api: Api) -> None:
     assert REAL.monotonic() - before < 5
     assert answer.code == 422
     assert "no further validation rules will be run due to call cost exceeds limit" in answer.message
+
+
+async def test_a_definition_that_was_never_established_goes_at_once(api: Api) -> None:
+    await define(api, definition(names={"shortNames": ["wd"]}))
+    second = definition(kind="Gadget", names={"shortNames": ["wd"]})
+    (await api.post(CRDS, second)).ok(201)
+    await until(api, "gadgets.example.com", "Established", "False")
+    async with await api.watch(
+        CRDS, fieldSelector="metadata.name=gadgets.example.com", resourceVersion="0"
+    ) as watching:
+        await watching.next()
+        (await api.delete(f"{CRDS}/gadgets.example.com")).ok()
+        reasons = []
+        while (event := await watching.next())["type"] != "DELETED":
+            conditions = event["object"]["status"]["conditions"]
+            reasons += [each["reason"] for each in conditions if each["type"] == "Terminating"]
+        assert reasons[0] == "InstanceDeletionPending"
+        assert reasons[-1] == "NeverEstablished"
+
+
+async def test_objects_of_a_version_that_is_no_longer_served_go_too(api: Api) -> None:
+    crd = await define(api, definition(version("v1"), version("v2")))
+    (await api.post(WIDGETS, widget("a"))).ok(201)
+    for each in crd["spec"]["versions"]:
+        each["served"] = False
+    (await api.put(f"{CRDS}/widgets.example.com", crd)).ok()
+    assert (await api.get(WIDGETS)).code == 404
+    (await api.delete(f"{CRDS}/widgets.example.com")).ok()
+    for _ in range(400):
+        if (await api.get(f"{CRDS}/widgets.example.com")).code == 404:
+            break
+        await REAL.sleep(0.005)
+    await define(api, definition())
+    assert (await api.get(WIDGETS)).names == []
+
+
+async def test_what_may_change_of_a_definition(api: Api) -> None:
+    crd = await define(api, definition())
+    for change, field in (({"scope": "Cluster"}, "spec.scope"), ({"group": "other.com"}, "spec.group")):
+        refused = await api.put(f"{CRDS}/widgets.example.com", {**crd, "spec": {**crd["spec"], **change}})
+        assert refused.code == 422
+        assert f"{field}: Invalid value: " in refused.message
+        assert "field is immutable" in refused.message
+    named = {**crd["spec"]["names"], "shortNames": ["wd"], "kind": "Other"}
+    refused = await api.put(f"{CRDS}/widgets.example.com", {**crd, "spec": {**crd["spec"], "names": named}})
+    assert 'spec.names.kind: Invalid value: "Other": field is immutable' in refused.message
+    # Short names may come later; clients do not say what the server has observed.
+    named["kind"] = "Widget"
+    (await api.put(f"{CRDS}/widgets.example.com", {**crd, "spec": {**crd["spec"], "names": named}})).ok()
+    for _ in range(200):
+        if (await api.get("/apis/example.com/v1")).ok()["resources"][0].get("shortNames"):
+            break
+        await REAL.sleep(0.005)
+    assert (await api.get("/apis/example.com/v1")).ok()["resources"][0]["shortNames"] == ["wd"]
+    status = (await api.merge(f"{CRDS}/widgets.example.com/status", {"status": {"observedGeneration": 7}})).ok()[
+        "status"
+    ]
+    assert "observedGeneration" not in status
+
+
+async def test_a_custom_object_is_scaled_before_it_says_how_many(api: Api) -> None:
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    await define(api, definition(version(subresources={"scale": scale})))
+    (await api.post(WIDGETS, widget("a", size=1))).ok(201)
+    found = await api.get(f"{WIDGETS}/a/scale")
+    assert (found.code, found.message) == (
+        500, 'Internal error occurred: the spec replicas field ".spec.replicas" does not exist')  # fmt: skip
+    refused = await api.merge(f"{WIDGETS}/a/scale", {"metadata": {"labels": {"x": "y"}}})
+    assert (refused.code, refused.message) == (400, 'the spec replicas field ".spec.replicas" cannot be empty')
+    assert (await api.merge(f"{WIDGETS}/a/scale", {"spec": {"replicas": 3}})).ok()["spec"] == {"replicas": 3}
+    assert (await api.get(f"{WIDGETS}/a")).ok()["spec"] == {"size": 1, "replicas": 3}

@@ -190,7 +190,8 @@ class Registrar:
         if definition["metadata"].get("deletionTimestamp"):
             await self._clean_up(definition)
             return
-        others = list(self._accepted.values())
+        group = definition["spec"]["group"]
+        others = [each for each in self._accepted.values() if each["spec"]["group"] == group]
         wanted = judged(definition, others, self._now())
         (self._refused.discard if established({"status": wanted}) else self._refused.add)(name)
         if wanted != definition.get("status"):
@@ -201,16 +202,24 @@ class Registrar:
         name = definition["metadata"]["name"]
         if CLEANUP not in (definition["metadata"].get("finalizers") or ()):
             return
-        kinds = kinds_of(definition)
-        cache = self._objects.of(kinds[0]) if self._served.get(name) else None
-        if cache is not None and cache.objects:
-            await self._condition(name, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
+        if not established(definition):
+            await self._condition(name, "False", "NeverEstablished", "resource was never established")
+            await self._release(name)
+            return
+        # Of no version that is served there may still be objects.
+        cache = self._objects.of(self._stored_kind(definition, kinds_of(definition)))
+        await self._condition(name, "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
+        if cache.objects:
             await self._delete_all(cache)
             if cache.objects:
                 # Finalizers hold some of them: come back until they are gone.
                 self._scope.spawn(self._again(name), name=f"again {name}")
                 return
         await self._condition(name, "False", "InstanceDeletionCompleted", "removed all instances")
+        await self._release(name)
+
+    async def _release(self, name: str) -> None:
+        """Let a definition go."""
 
         def release(obj: Json) -> Json:
             meta = obj["metadata"]

@@ -42,8 +42,14 @@ def handle(call: Call) -> Any:
             raise errors.method_not_allowed(call.spec.resource, verb)
 
 
-def scale_of(obj: Json, places: Scale | None = None) -> Json:
-    """The `autoscaling/v1 Scale` of an object; `places` says where a custom kind has its numbers."""
+#: What a custom object that has no replica count yet is said to have while its Scale is written: no count at all.
+_UNSET = -(2**31)
+
+
+def scale_of(obj: Json, places: Scale | None = None, *, unset: int | None = None) -> Json:
+    """The `autoscaling/v1 Scale` of an object; `places` says where a custom kind has its numbers.
+
+    A custom object without a replica count has `unset` of them, or no Scale (500) where that is None."""
     meta = obj["metadata"]
     kept = {name: meta[name] for name in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
             if name in meta}  # fmt: skip
@@ -56,6 +62,8 @@ def scale_of(obj: Json, places: Scale | None = None) -> Json:
         replicas, running = spec.get("replicas"), status.get("replicas")
     else:
         replicas, running = find_dotted(obj, places.replicas), find_dotted(obj, places.status_replicas)
+        if replicas is None:
+            replicas = unset
         if replicas is None:
             path = "." + ".".join(places.replicas)
             raise errors.internal(f'the spec replicas field "{path}" does not exist')
@@ -136,7 +144,7 @@ async def _set(call: Call, make: Callable[[Json], Json], *, applied: bool = Fals
     elements = tuple(f"f:{name}" for name in path)
 
     async def change(obj: Json) -> Json:
-        was, meta = scale_of(obj, places), obj["metadata"]
+        was, meta = scale_of(obj, places, unset=_UNSET), obj["metadata"]
         stored = meta.get("managedFields") or []
         was["metadata"]["managedFields"] = scaling.to_scale(stored, elements)
         new = make(orjson.loads(orjson.dumps(was)))
@@ -144,6 +152,8 @@ async def _set(call: Call, make: Callable[[Json], Json], *, applied: bool = Fals
         await _admit(call, new, was)
         _check_uid(call, new["metadata"].get("uid") or meta["uid"], meta["uid"])
         replicas = (new.get("spec") or {}).get("replicas") or 0
+        if replicas == _UNSET and places is not None:
+            raise errors.bad_request(f'the spec replicas field ".{".".join(path)}" cannot be empty')
         if replicas < 0:
             raise errors.invalid(_SCALE, call.info.name, [
                 invalid(Path("spec") / "replicas", replicas, "must be greater than or equal to 0")])  # fmt: skip
