@@ -1,4 +1,4 @@
-"""Authorization by others: webhooks by mode and by configuration file, with conditions, memory and failures; reviews."""
+"""Authorization by others: webhooks by mode and by file, with conditions, memory and failures; reviews."""
 
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -211,7 +211,7 @@ WRONG = [
 async def test_what_a_file_may_not_say(tmp_path, authorizers: list[dict], message: str) -> None:
     file = configuration(tmp_path / "authz.yaml", *authorizers)
     server = ApiServer(MemoryStore(), ServerSettings(authorization_config=file))
-    with pytest.raises(ConfigError, match="authz.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"authz\.yaml") as caught:
         await server.start(listen=False)
     await server.stop()
     assert message in str(caught.value)
@@ -276,6 +276,10 @@ BAD_REVIEWS = [
      "exactly one of nonResourceAttributes or resourceAttributes must be specified"),
     ("selfsubjectaccessreviews", {"resourceAttributes": {"fieldSelector": {}}}, 422,
      "spec.resourceAttributes.fieldSelector.requirements: Required value"),
+    ("selfsubjectaccessreviews", {"resourceAttributes": {"labelSelector": {
+        "requirements": [{"key": "a", "operator": "In"}]}}}, 422,
+     "spec.resourceAttributes.labelSelector.requirements[0].values: Required value: must be specified when `operator` "
+     "is 'In' or 'NotIn'"),
     ("selfsubjectaccessreviews", {"resourceAttributes": {"fieldSelector": {
         "rawSelector": "a=b", "requirements": [{"key": "a", "operator": "In", "values": ["b"]}]}}}, 422,
      "may not specified at the same time as requirements"),

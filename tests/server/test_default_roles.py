@@ -205,7 +205,9 @@ async def test_decisions_name_their_binding(world: World) -> None:
     account = {"kind": "ServiceAccount", "name": "robot", "namespace": "default"}
     await bind(world.admin, "robots", [rule("get", "secrets")], account, "default")
     assert await reason("jane") == {
-        "allowed": True, "reason": 'RBAC: allowed by RoleBinding "here/default" of Role "here" to User "jane"'}  # fmt: skip
+        "allowed": True,
+        "reason": 'RBAC: allowed by RoleBinding "here/default" of Role "here" to User "jane"',
+    }
     assert await reason("joe", "dev", resource="services") == {
         "allowed": True,
         "reason": 'RBAC: allowed by ClusterRoleBinding "everywhere" of ClusterRole "everywhere" to Group "dev"',

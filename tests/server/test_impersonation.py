@@ -91,8 +91,8 @@ GRANTS = [
     ([rule("impersonate", "users"), rule("impersonate", "userextras/scopes", AUTHENTICATION, names="view")],
      {"user": "jane", "extra_scopes": "view, admin"}, 'userextras.authentication.k8s.io "admin" is forbidden'),
     ([rule("impersonate", "users")], {"user": "system:serviceaccount:default:robot"},
-     'serviceaccounts "robot" is forbidden: User "joe" cannot impersonate resource "serviceaccounts" in API group "" in '
-     'the namespace "default"'),
+     'serviceaccounts "robot" is forbidden: User "joe" cannot impersonate resource "serviceaccounts" in API group "" '
+     'in the namespace "default"'),
 ]  # fmt: skip
 
 

@@ -106,8 +106,8 @@ def issuer(each: Provider, **more) -> dict:
 
 
 def configuration(path: Path, *issuers: dict, **more) -> Path:
-    path.write_text(yaml.safe_dump({
-        "apiVersion": "apiserver.config.k8s.io/v1", "kind": "AuthenticationConfiguration", "jwt": list(issuers), **more}))  # fmt: skip
+    says = {"kind": "AuthenticationConfiguration", "jwt": list(issuers), **more}
+    path.write_text(yaml.safe_dump({"apiVersion": "apiserver.config.k8s.io/v1", **says}))
     return path
 
 
@@ -222,11 +222,13 @@ RULES = [
     ({"claimValidationRules": [{"claim": "hd", "requiredValue": "x.org"}]}, {"hd": "x.org"}, "idp:jane"),
     ({"claimValidationRules": [{"claim": "hd", "requiredValue": "x.org"}]}, {"hd": "y.org"}, None),
     ({"claimValidationRules": [{"claim": "hd", "requiredValue": "x.org"}]}, {}, None),
-    ({"userValidationRules": [{"expression": "!user.username.startsWith('system:')", "message": "no"}]}, {}, "idp:jane"),
+    ({"userValidationRules": [{"expression": "!user.username.startsWith('system:')", "message": "no"}]},
+     {}, "idp:jane"),
     ({"claimMappings": {"username": {"expression": "claims.sub"}},
       "userValidationRules": [{"expression": "!user.username.startsWith('system:')", "message": "no"}]},
      {"sub": "system:admin"}, None),
-    ({"userValidationRules": [{"expression": "user.groups.all(g, g.startsWith('idp:'))"}]}, {"groups": ["a"]}, "idp:jane"),
+    ({"userValidationRules": [{"expression": "user.groups.all(g, g.startsWith('idp:'))"}]},
+     {"groups": ["a"]}, "idp:jane"),
     ({"claimMappings": {"username": {"expression": "claims.nothing"}}}, {}, None),
     ({"claimMappings": {"username": {"expression": "claims.roles"}}}, {"roles": ["a"]}, None),
 ]  # fmt: skip
@@ -269,7 +271,8 @@ WRONG = [
     ({"claimMappings": {"username": {"expression": "1"}}}, "must evaluate to string"),
     ({"claimValidationRules": [{"expression": "claims.a == 1 ? 'x' : 'y'"}]}, "must evaluate to bool"),
     ({"claimMappings": {"username": {"claim": "sub", "prefix": ""},
-                        "extra": [{"key": "kubernetes.io/x", "valueExpression": "'a'"}]}}, "are reserved for Kubernetes"),
+                        "extra": [{"key": "kubernetes.io/x", "valueExpression": "'a'"}]}},
+     "are reserved for Kubernetes"),
     ({"claimMappings": {"username": {"claim": "sub", "prefix": ""}, "extra": [{"key": "X", "valueExpression": "'a'"}]}},
      "must be a domain-prefixed path"),
     ({"userValidationRules": [{"expression": "user.name == ''"}]}, "compilation failed"),
@@ -281,7 +284,7 @@ WRONG = [
 async def test_what_a_file_may_not_say(tmp_path, says: dict, message: str) -> None:
     file = configuration(tmp_path / "authn.yaml", issuer(Provider("https://127.0.0.1:1"), **says))
     server = ApiServer(MemoryStore(), ServerSettings(authentication_config=file))
-    with pytest.raises(ConfigError, match="authn.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"authn\.yaml") as caught:
         await server.start(listen=False)
     await server.stop()
     assert message in str(caught.value)

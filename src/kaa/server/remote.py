@@ -83,9 +83,9 @@ def _named(config: Json, several: str, one: str, name: str | None) -> Json:
 
 def _material(section: Json, name: str, path: Path) -> bytes | None:
     if section.get(f"{name}-data"):
-        return base64.b64decode(section[f"{name}-data"])
+        return base64.b64decode(str(section[f"{name}-data"]))
     if section.get(name):
-        return (path.parent / section[name]).read_bytes()
+        return (path.parent / str(section[name])).read_bytes()
     return None
 
 

@@ -288,7 +288,7 @@ def _selector_problems(selector: Json, path: Path, operators: tuple[str, ...]) -
     if not raw and not requirements:
         yield required(path / "requirements", f"when {path} is specified, requirements or rawSelector is required")
     for number, each in enumerate(requirements or ()):
-        at = path / "requirements" / number
+        at = (path / "requirements")[number]
         operator, values = each.get("operator", ""), each.get("values") or []
         if not each.get("key"):
             yield required(at / "key", "must be specified")

@@ -135,7 +135,7 @@ class IssuerTokens:
 
     def _check_times(self, claims: Json, now: float) -> float:
         ends, begins = claims.get("exp"), claims.get("nbf")
-        if not _number(ends):
+        if ends is None or not _number(ends):
             raise RefusedToken("verify token: the token has no expiry")
         if now >= ends:
             raise RefusedToken("verify token: oidc: token is expired")
