@@ -11,6 +11,7 @@
 - `nodelifecycle`: nodes that fell silent, their taints, and the pods that must leave them; `nodeipam`: pod addresses.
 - `podgc`: pods that nobody else will remove.
 - `resourcequota`: what namespaces use of their quotas, counted anew when something goes.
+- `volumeprotection`: claims and volumes that are in use do not go.
 - `loadbalancer`: services of type LoadBalancer, served on the nodes' own addresses.
 - `shared`: what several of them need. No controller imports another.
 

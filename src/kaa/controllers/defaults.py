@@ -18,6 +18,7 @@ from kaa.controllers.replicas import ReplicaSetController, ReplicationController
 from kaa.controllers.resourcequota import ResourceQuotaController
 from kaa.controllers.serviceaccount import RootCAController, ServiceAccountController
 from kaa.controllers.settings import ControllersSettings
+from kaa.controllers.volumeprotection import ClaimProtectionController, VolumeProtectionController
 from kaa.runtime import Controller, Parts
 
 __all__ = ["CONTROLLERS", "default_controllers", "default_makers"]
@@ -41,6 +42,8 @@ CONTROLLERS: tuple[type[Controller[Any]], ...] = (
     PodGCController,
     LoadBalancerController,
     ResourceQuotaController,
+    ClaimProtectionController,
+    VolumeProtectionController,
     ValidatingAdmissionPolicyStatusController,
     TokenCleanerController,
     BootstrapSignerController,

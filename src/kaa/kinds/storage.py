@@ -39,7 +39,8 @@ ACTED_ON = frozenset(
         ("scheduling.k8s.io", "PriorityClass"), ("apps", "ControllerRevision"),
         # controllers
         ("certificates.k8s.io", "CertificateSigningRequest"),
-        ("", "Namespace"), ("", "ServiceAccount"), ("", "Service"), ("", "Endpoints"),
+        ("", "Namespace"), ("", "ServiceAccount"), ("", "Service"), ("", "Endpoints"), ("", "ResourceQuota"),
+        ("", "LimitRange"),  # by admission
         ("discovery.k8s.io", "EndpointSlice"), ("apps", "Deployment"), ("apps", "ReplicaSet"),
     }
 )  # fmt: skip

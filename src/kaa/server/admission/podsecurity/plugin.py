@@ -176,7 +176,9 @@ class PodSecurity(Plugin):
 
     def _first_of_each_owner(self, pods: list[Json]) -> list[Json]:
         """Those that differ first: of the pods of one controller, one comes before the rest of all."""
-        first, rest, seen = [], [], set()
+        first: list[Json] = []
+        rest: list[Json] = []
+        seen: set[str] = set()
         for pod in pods:
             if pod["spec"].get("runtimeClassName") in self._settings.runtime_classes:
                 continue

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 from kaa.meta.problems import Path, Problem, invalid
 
@@ -92,7 +92,7 @@ def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list
         level = labels.get(key)
         if level is not None:
             if level in LEVELS:
-                stated = stated._replace(level=cast(Level, level))
+                stated = stated._replace(level=level)
             else:
                 problems.append(invalid(_LABELS[key], level, f"must be one of {', '.join(LEVELS)}"))
                 stated = stated._replace(level="restricted" if mode == "enforce" else "privileged")
