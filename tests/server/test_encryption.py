@@ -372,7 +372,10 @@ async def test_a_key_that_is_missing(tmp_path: Path):
             event = await watch.next()
             assert (event["type"], event["object"]["message"]) == ("ERROR", listed)
         write(path, (["secrets"], [keyed("aesgcm", ("key2", KEY2), ("key1", KEY1))]))
-        assert await world.server.encryption_config.look()
+        async with await api.watch(SECRETS) as watch:
+            assert await world.server.encryption_config.look()
+            event = await watch.next()
+            assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "lost")
         assert (await api.get(SECRETS)).names == ["kept", "lost"]
     # Without any configuration encrypted values are recognised all the same.
     async for world in running(_reopened(store), account=False):

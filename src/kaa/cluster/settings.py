@@ -72,6 +72,20 @@ class UpOptions:
         "What carries the rules of Services: nftables, iptables, or auto for the first of them that works.",
         choices=("auto", "nftables", "iptables"),
     )
+    encryption_provider_config: Path | None = setting(
+        None,
+        """An EncryptionConfiguration: what is encrypted in the store, and with which keys; changes of the file are
+        followed. It is remembered: without its keys the cluster can't read what they have written.""",
+        metavar="FILE",
+    )
+    audit_policy_file: Path | None = setting(
+        None, "What is told of which requests in the audit log (audit.k8s.io/v1, Policy). It is remembered.",
+        metavar="FILE",
+    )  # fmt: skip
+    audit_log_path: Path | None = setting(
+        None, "Where the audit log is written. Default: logs/audit.log in the cluster's directory. It is remembered.",
+        metavar="FILE",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -192,6 +206,12 @@ class ServerOptions:
     )
     disable_admission_plugins: tuple[str, ...] = setting(
         (), "Default admission plugins to do without.", metavar="NAME,..."
+    )
+    admission_control_config_file: Path | None = setting(
+        None,
+        """An AdmissionConfiguration (apiserver.config.k8s.io/v1): what the plugins PodSecurity, EventRateLimit,
+        PodNodeSelector and PodTolerationRestriction are to know.""",
+        metavar="FILE",
     )
     service_account_issuer: str = setting(
         "https://kubernetes.default.svc.cluster.local", "Who service account tokens say they are from.", metavar="URL"

@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kaa.base.clock import REAL
@@ -18,6 +19,9 @@ from kaa.cluster.preflight import Missing, preflight
 from kaa.cluster.settings import UpOptions
 
 __all__ = ["CannotRun", "Report", "UpFailed", "up"]
+
+#: Options of `kaa up` that name files of the API server's.
+SERVER_FILES = ("encryption_provider_config", "audit_policy_file", "audit_log_path")
 
 Say = Callable[[str, float], None]
 """Told each step that is done, and how long it took."""
@@ -100,6 +104,7 @@ class _Up:
 
     def _check_options(self) -> None:
         state, options = self.state, self.options
+        self._remember_files()
         if self.made:
             return
         for name, wanted, has in (
@@ -117,6 +122,21 @@ class _Up:
             )
         if options.simulated:
             state.simulated_nodes = options.simulated
+
+    def _remember_files(self) -> None:
+        """Files that the API server reads: they are named once, and count for every later start."""
+        for name in SERVER_FILES:
+            given: Path | None = getattr(self.options, name)
+            if given is None:
+                continue
+            path = str(given.expanduser().absolute())
+            if name != "audit_log_path" and not Path(path).is_file():
+                raise NoChoice(f"--{name.replace('_', '-')} {path}: there is no such file")
+            if self.state.options.get(name) == path:
+                continue
+            if self.daemons["server"].running() is not None:
+                raise NoChoice(f"--{name.replace('_', '-')} counts from the next start: kaa down, then this again")
+            self.state.options[name] = path
 
     def _start(self, name: str, arguments: list[str]) -> None:
         daemon = self.daemons[name]
@@ -224,7 +244,12 @@ def _server_arguments(home: Home, state: ClusterState) -> list[str]:
         arguments.append(f"--cluster-dns-endpoint={state.node_name}={state.bridge_ip}:{state.dns_port}")
         if state.bridge_ip != state.node_ip:
             arguments.append(f"--tls-san={state.bridge_ip}")
-    return arguments
+    files = {name: state.options[name] for name in SERVER_FILES if state.options.get(name)}
+    if "audit_policy_file" in files:
+        files.setdefault("audit_log_path", str(home.logs / "audit.log"))
+    if "encryption_provider_config" in files:
+        arguments.append("--encryption-provider-config-automatic-reload=true")
+    return [*arguments, *(f"--{name.replace('_', '-')}={path}" for name, path in files.items())]
 
 
 def _controllers_arguments(home: Home, state: ClusterState) -> list[str]:

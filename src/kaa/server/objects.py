@@ -169,8 +169,8 @@ class Objects:
         for cache in self.cache.all():
             for name in list(cache.unreadable):
                 entry = await self.store.get(cache.spec.storage_prefix + name)
-                if entry is not None and name in cache.unreadable:
-                    self.cache.load(entry.key, entry.value, entry.mod_revision)
+                if entry is not None:
+                    self.cache.recover(entry.key, entry.value, entry.mod_revision)
 
     def get(self, spec: KindSpec, namespace: str, name: str) -> Cached:
         """An object; raises NotFound."""

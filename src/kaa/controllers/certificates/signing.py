@@ -63,7 +63,7 @@ class Signer:
             x509.CertificateBuilder()
             .subject_name(request.subject)
             .issuer_name(self._certificate.subject)
-            .public_key(public)  # type: ignore[arg-type]
+            .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(at - datetime.timedelta(seconds=BACKDATE_SECONDS))
             .not_valid_after(min(end, self._certificate.not_valid_after_utc))

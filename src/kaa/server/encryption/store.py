@@ -183,7 +183,7 @@ class _Watch:
         return self
 
     async def __anext__(self) -> list[Event]:
-        events: Sequence[Event] = await anext(self._inner)  # type: ignore[call-overload]
+        events: Sequence[Event] = await anext(self._inner)
         return [self._store._event(each) for each in events]
 
     def close(self) -> None:
