@@ -1,4 +1,4 @@
-"""Fixtures of the attacks: a server with two namespaces; `mallory` may do everything in `mine`, and nothing elsewhere."""
+"""Fixtures of the attacks: two namespaces; `mallory` may do everything in `mine`, and nothing elsewhere."""
 
 from collections.abc import AsyncIterator
 
