@@ -452,7 +452,9 @@ async def test_a_rule_that_would_run_for_ever_is_stopped(api: Api) -> None:
 async def test_a_definition_that_was_never_established_goes_at_once(api: Api) -> None:
     await define(api, definition(names={"shortNames": ["wd"]}))
     second = definition(kind="Gadget", names={"shortNames": ["wd"]})
-    (await api.post(CRDS, second)).ok(201)
+    made = await api.post(CRDS, second)
+    assert made.ok(201)["status"]["storedVersions"] == ["v1"]
+    assert "warning" not in made.headers
     await until(api, "gadgets.example.com", "Established", "False")
     async with await api.watch(
         CRDS, fieldSelector="metadata.name=gadgets.example.com", resourceVersion="0"

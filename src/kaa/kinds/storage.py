@@ -37,6 +37,7 @@ ACTED_ON = frozenset(
         ("authorization.k8s.io", "SubjectAccessReview"), ("authorization.k8s.io", "LocalSubjectAccessReview"),
         ("authorization.k8s.io", "SelfSubjectAccessReview"), ("authorization.k8s.io", "SelfSubjectRulesReview"),
         ("scheduling.k8s.io", "PriorityClass"), ("apps", "ControllerRevision"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
         # controllers
         ("certificates.k8s.io", "CertificateSigningRequest"),
         ("", "Namespace"), ("", "ServiceAccount"), ("", "Service"), ("", "Endpoints"), ("", "ResourceQuota"),
