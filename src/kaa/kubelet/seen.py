@@ -105,6 +105,8 @@ class PodSeen:
     """Newest first."""
     containers: dict[str, list[ContainerSeen]] = field(default_factory=dict)
     """By name, the newest try first."""
+    addresses: tuple[str, ...] = ()
+    """Those of the sandbox that was ready last: what has ended keeps them."""
 
     @property
     def sandbox(self) -> SandboxSeen | None:
@@ -138,6 +140,8 @@ class PodSeen:
         """Add or replace one sandbox."""
         self.sandboxes = [s for s in self.sandboxes if s.id != sandbox.id] + [sandbox]
         self.sandboxes.sort(key=lambda s: (s.attempt, s.created_at), reverse=True)
+        if sandbox.ready and sandbox.ips:
+            self.addresses = sandbox.ips
 
     def drop(self, container_id: str) -> None:
         """Forget a container that the runtime no longer has."""

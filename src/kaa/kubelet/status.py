@@ -56,7 +56,7 @@ def status_of(pod: Pod, seen: PodSeen, memo: Memo, plan: Plan, host: Host, now: 
     if host.ip:
         status["hostIP"] = host.ip
         status["hostIPs"] = [{"ip": host.ip}]
-    addresses = pod_addresses(pod, seen, host)
+    addresses = pod_addresses(pod, seen, host, over=phase in ("Succeeded", "Failed"))
     if addresses:
         status["podIP"] = addresses[0]
         status["podIPs"] = [{"ip": ip} for ip in addresses]
@@ -69,12 +69,13 @@ def status_of(pod: Pod, seen: PodSeen, memo: Memo, plan: Plan, host: Host, now: 
     return status
 
 
-def pod_addresses(pod: Pod, seen: PodSeen, host: Host) -> tuple[str, ...]:
-    """The pod's addresses: its sandbox's, or the node's."""
+def pod_addresses(pod: Pod, seen: PodSeen, host: Host, *, over: bool = False) -> tuple[str, ...]:
+    """The pod's addresses: its sandbox's, or the node's. One that is `over`, whether or not the API has been told so,
+    keeps those it had, as the original's cache of the runtime does; a short one may never have told them."""
     sandbox = seen.sandbox
     if sandbox is None or not sandbox.ready:
-        # A finished pod keeps the address it had.
-        return tuple(each.ip for each in pod.status.pod_ips) if pod.finished or pod.deleting else ()
+        known = tuple(each.ip for each in pod.status.pod_ips) or seen.addresses
+        return known if over or pod.finished or pod.deleting else ()
     return (host.ip,) if pod.spec.host_network and host.ip else sandbox.ips
 
 
