@@ -421,22 +421,6 @@ class WatchCache:
             else:
                 cache.unreadable.pop(name, None)
 
-    def recover(self, key: str, stored: bytes, revision: int) -> None:
-        """Take in an entry that could not be read before. Whoever follows is told of it as of a new object."""
-        cache, name = self._place(key)
-        if cache is None or name not in cache.unreadable:
-            return
-        try:
-            made = make_cached(cache.spec, name, revision, stored)
-        except ValueError:
-            cache.unreadable[name] = why_unreadable(stored)
-            return
-        del cache.unreadable[name]
-        # Changes are remembered in the order of revisions, so this one is as new as the newest.
-        change = cache.change(self.revision, name, made)
-        if change is not None:
-            cache.tell(change)
-
     def apply(self, events: Sequence[StoreEvent]) -> None:
         """One durable batch has been committed. Everything is brought up to date before anyone is told."""
         changes: list[tuple[ResourceCache, Change]] = []

@@ -165,12 +165,22 @@ class Objects:
                 raise errors.internal(f'unable to transform key "{spec.storage_prefix}{key}": {reason}')
 
     async def read_again(self) -> None:
-        """Read what could not be read before: there may be keys for it by now."""
+        """Read what could not be read before: there may be keys for it by now.
+
+        What can be read is written anew, under the key that writes now: so it gets a revision, by which everybody who
+        follows its kind is told of it.
+        """
         for cache in self.cache.all():
             for name in list(cache.unreadable):
-                entry = await self.store.get(cache.spec.storage_prefix + name)
-                if entry is not None:
-                    self.cache.recover(entry.key, entry.value, entry.mod_revision)
+                key = cache.spec.storage_prefix + name
+                entry = await self.store.get(key)
+                if entry is None or not entry.value.startswith(b"{"):
+                    continue
+                try:
+                    ttl = EVENT_SECONDS if cache.spec.storage_prefix == EVENTS else None
+                    await self._commit(Put(key, entry.value, entry.mod_revision, ttl))
+                except (Mismatch, errors.StatusError) as error:
+                    _log.warning("an object that can be read again was not written", key=key, error=str(error))
 
     def get(self, spec: KindSpec, namespace: str, name: str) -> Cached:
         """An object; raises NotFound."""
