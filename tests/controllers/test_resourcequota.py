@@ -100,10 +100,8 @@ async def test_fifty_at_once_then_room_again() -> None:
         assert await make(100)
 
 
-@pytest.mark.conformance("ResourceQuota, object count quota, configmap")
 @pytest.mark.conformance("ResourceQuota, object count quota, secret")
-@pytest.mark.conformance("ResourceQuota, object count quota, service")
-@pytest.mark.conformance("ResourceQuota, object count quota, replicationcontroller")
+@pytest.mark.conformance("ResourceQuota, object count quota, replicationController")
 @pytest.mark.conformance("ResourceQuota, object count quota, resourcequotas")
 async def test_objects_are_counted() -> None:
     async with world() as here:
@@ -133,7 +131,6 @@ async def test_objects_are_counted() -> None:
 
 
 @pytest.mark.conformance("ResourceQuota, quota scope, Terminating and NotTerminating scope")
-@pytest.mark.conformance("ResourceQuota, quota scope, BestEffort and NotBestEffort scope")
 async def test_scopes() -> None:
     async with world() as here:
         client = here.client

@@ -83,6 +83,27 @@ async def test_containers_get_what_they_did_not_ask_for(api: Api) -> None:
     (await api.post(PODS, pod("c", containers=[sized(limits={"cpu": "9"})]))).ok(201)
 
 
+@pytest.mark.conformance("LimitRange, list, patch and delete a LimitRange by collection")
+async def test_limit_ranges_by_collection(api: Api) -> None:
+    for namespace in ("default", "other"):
+        if namespace != "default":
+            (await api.post("/api/v1/namespaces", obj("Namespace", namespace))).ok(201)
+        body = limit_range("bounds", {"type": "Container", "max": {"cpu": "1"}, "default": {"cpu": "500m"}})
+        body["metadata"]["labels"] = {"set": "one"}
+        (await api.post(f"/api/v1/namespaces/{namespace}/limitranges", body)).ok(201)
+    listed = (await api.get("/api/v1/limitranges", labelSelector="set=one")).ok()["items"]
+    assert [each["metadata"]["namespace"] for each in listed] == ["default", "other"]
+    patch = {"metadata": {"labels": {"bounds": "patched"}},
+             "spec": {"limits": [{"type": "Container", "max": {"cpu": "2"}}]}}  # fmt: skip
+    patched = (await api.ask("PATCH", f"{RANGES}/bounds", patch, media="application/strategic-merge-patch+json")).ok()
+    assert patched["metadata"]["labels"] == {"set": "one", "bounds": "patched"}
+    assert patched["spec"]["limits"][0]["max"] == {"cpu": "2"}
+    (await api.post(PODS, pod("two", containers=[sized(limits={"cpu": "2"})]))).ok(201)
+    (await api.delete(RANGES, labelSelector="bounds=patched")).ok()
+    left = (await api.get("/api/v1/limitranges", labelSelector="set=one")).ok()["items"]
+    assert [each["metadata"]["namespace"] for each in left] == ["other"]
+
+
 async def _ranged(api: Api, *limits: Json) -> None:
     (await api.post(RANGES, limit_range("r", *limits))).ok(201)
 
@@ -242,11 +263,12 @@ async def test_new_nodes_are_not_ready_and_bound_pods_have_their_place(api: Api)
     labels = {"topology.kubernetes.io/zone": "z1", "topology.kubernetes.io/region": "r1", "other": "x"}
     node = (await api.post(NODES, obj("Node", "n", labels=labels))).ok(201)
     assert node["spec"]["taints"] == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
-    (await api.post(PODS, pod("a", labels={"topology.kubernetes.io/zone": "mine"}))).ok(201)
+    # What a binding says goes before what the pod said: the place it is bound to is where it is.
+    (await api.post(PODS, pod("a", labels={"topology.kubernetes.io/zone": "elsewhere"}))).ok(201)
     binding = obj("Binding", "a", target={"kind": "Node", "name": "n"})
     (await api.post(f"{PODS}/a/binding", binding)).ok(201)
     assert (await api.get(f"{PODS}/a")).ok()["metadata"]["labels"] == {
-        "topology.kubernetes.io/zone": "mine", "topology.kubernetes.io/region": "r1"
+        "topology.kubernetes.io/zone": "z1", "topology.kubernetes.io/region": "r1"
     }  # fmt: skip
     made = (await api.post(PODS, pod("b", nodeName="n"))).ok(201)
     assert made["metadata"]["labels"]["topology.kubernetes.io/zone"] == "z1"

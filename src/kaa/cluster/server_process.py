@@ -79,6 +79,7 @@ async def serve(options: ServerOptions, ready: Ready) -> None:
             token_auth_file=options.token_auth_file,
             enable_admission_plugins=options.enable_admission_plugins,
             disable_admission_plugins=options.disable_admission_plugins,
+            admission_control_config_file=options.admission_control_config_file,
             anonymous_auth=options.anonymous_auth,
             service_account_issuer=options.service_account_issuer,
             api_audiences=options.api_audiences,

@@ -33,7 +33,7 @@ class TaintNodesByCondition(Plugin):
 
 
 class PodTopologyLabels(Plugin):
-    """Copies the labels of a node's zone and region to the pods that are bound to it; what a pod says itself stays."""
+    """Copies the labels of a node's zone and region to bindings, and to pods that are made with a node."""
 
     name = "PodTopologyLabels"
     labels = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")

@@ -80,11 +80,9 @@ async def _bind(call: Call, body: Json, asked: Call) -> Answer:
         if spec.get("schedulingGates"):
             raise errors.conflict(_BINDINGS, name, f"pod {name} has non-empty .spec.schedulingGates")
         spec["nodeName"] = node
-        # A binding's annotations go before the pod's; its labels only fill in what the pod does not say.
-        if sent.get("annotations"):
-            meta["annotations"] = {**(meta.get("annotations") or {}), **sent["annotations"]}
-        if sent.get("labels"):
-            meta["labels"] = {**sent["labels"], **(meta.get("labels") or {})}
+        for field in ("annotations", "labels"):
+            if sent.get(field):
+                meta[field] = {**(meta.get(field) or {}), **sent[field]}
         status = pod.setdefault("status", {})
         conditions = [each for each in status.get("conditions") or () if each["type"] != "PodScheduled"]
         conditions.append(
