@@ -155,7 +155,7 @@ MORE_SAMPLES: list[tuple[str, str, str, bool, Json]] = [
         "service": {"namespace": "default", "name": "s", "port": 443}}}),
     (ADMISSION, "mutatingadmissionpolicies", "MutatingAdmissionPolicy", False, {"spec": {
         "matchConstraints": MATCH, "failurePolicy": "Fail", "reinvocationPolicy": "Never", "mutations": [
-            {"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}]}}),
+            {"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'test'}]"}}]}}),
     (ADMISSION, "mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", False, {"spec": {
         "policyName": "p"}}),
     (RESOURCE, "resourceclaimtemplates", "ResourceClaimTemplate", True, {"spec": {"spec": {"devices": {"requests": [{
