@@ -2,8 +2,6 @@
 
 from functools import lru_cache
 
-import re2
-
 __all__ = ["Pattern", "PatternError", "compile_pattern"]
 
 #: What one compiled pattern may take.
@@ -20,6 +18,8 @@ class Pattern:
     __slots__ = ("_compiled", "text")
 
     def __init__(self, text: str) -> None:
+        import re2  # most servers see no pattern, and none before they have started
+
         options = re2.Options()
         options.log_errors = False
         options.max_mem = MEMORY_BYTES_MAX

@@ -1,7 +1,10 @@
 """The authentication configuration file: issuers whose tokens count, what claims mean, and who may be anonymous."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from kaa import cel
@@ -13,15 +16,22 @@ VERSIONS = ("v1", "v1beta1")
 ISSUERS_MAX = 64
 EXPRESSION_BYTES_MAX = 10_240
 
-_CLAIMS = cel.Environment({"claims": cel.map_of(cel.STRING, cel.DYN)})
-_USER = cel.Environment({
-    "user": cel.object_of("kubernetes.UserInfo", {
-        "username": cel.STRING, "uid": cel.STRING, "groups": cel.list_of(cel.STRING),
-        "extra": cel.map_of(cel.STRING, cel.list_of(cel.STRING)),
-    })
-})  # fmt: skip
 #: Keys of extra: `example.org/name`, in small letters.
 _KEY = re.compile(r"(?P<domain>[a-z0-9]([a-z0-9.-]*[a-z0-9])?)/[a-z0-9!$&'()*+,;=:@%/._~-]+\Z")
+
+
+@cache
+def _claims() -> cel.Environment:
+    """What expressions about claims may mention."""
+    return cel.Environment({"claims": cel.map_of(cel.STRING, cel.DYN)})
+
+
+@cache
+def _user() -> cel.Environment:
+    """What rules about the user may mention."""
+    texts = cel.list_of(cel.STRING)
+    fields = {"username": cel.STRING, "uid": cel.STRING, "groups": texts, "extra": cel.map_of(cel.STRING, texts)}
+    return cel.Environment({"user": cel.object_of("kubernetes.UserInfo", fields)})
 
 
 @dataclass(frozen=True)
@@ -193,7 +203,7 @@ def _mapping(section: Section | None, result: cel.Type | None, *, prefixed: bool
         if prefix:
             raise ConfigError(f'{section.path}.prefix: Invalid value: "{prefix}": prefix can\'t be set when '
                               "expression is set")  # fmt: skip
-        return ClaimOrExpression(expression=_compiled(_CLAIMS, expression, result, f"{section.path}.expression"))
+        return ClaimOrExpression(expression=_compiled(_claims(), expression, result, f"{section.path}.expression"))
     if not claim:
         raise ConfigError(f"{section.path}: Required value: claim or expression is required")
     if prefixed and prefix is None:
@@ -218,7 +228,7 @@ def _extra(mappings: Section) -> tuple[tuple[str, cel.Program], ...]:
             raise ConfigError(f'{each.path}.key: Duplicate value: "{key}"')
         text = each.text("valueExpression", required=True)
         each.end()
-        found.append((key, _compiled(_CLAIMS, text, None, f"{each.path}.valueExpression")))
+        found.append((key, _compiled(_claims(), text, None, f"{each.path}.valueExpression")))
     return tuple(found)
 
 
@@ -229,7 +239,7 @@ def _claim_rule(section: Section) -> Rule:
     if bool(claim) == bool(text):
         raise ConfigError(f"{section.path}: Required value: claim or expression is required, and not both")
     if text:
-        return Rule(message, expression=_compiled(_CLAIMS, text, cel.BOOL, f"{section.path}.expression"))
+        return Rule(message, expression=_compiled(_claims(), text, cel.BOOL, f"{section.path}.expression"))
     if message:
         raise ConfigError(
             f'{section.path}.message: Invalid value: "{message}": message can\'t be set when claim is set'
@@ -240,7 +250,7 @@ def _claim_rule(section: Section) -> Rule:
 def _user_rule(section: Section) -> Rule:
     text, message = section.text("expression", required=True), section.text("message")
     section.end()
-    return Rule(message, expression=_compiled(_USER, text, cel.BOOL, f"{section.path}.expression"))
+    return Rule(message, expression=_compiled(_user(), text, cel.BOOL, f"{section.path}.expression"))
 
 
 def _compiled(environment: cel.Environment, text: str, result: cel.Type | None, path: str) -> cel.Program:

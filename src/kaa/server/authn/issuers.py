@@ -1,5 +1,7 @@
 """Tokens of other issuers (OpenID Connect): their keys are fetched, and fetched again when a token names another."""
 
+from __future__ import annotations
+
 from typing import Any
 from urllib.parse import urlsplit
 

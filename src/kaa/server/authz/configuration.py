@@ -1,10 +1,12 @@
 """The authorization configuration file: several authorizers in order, webhooks with conditions among them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
 
 from kaa import cel
-from kaa.server.authz.webhook import MATCH_ENVIRONMENT, WebhookSettings
+from kaa.server.authz.webhook import WebhookSettings, match_environment
 from kaa.server.configfile import ConfigError, Section, read_config, seconds
 from kaa.server.remote import read_kubeconfig
 
@@ -116,6 +118,6 @@ def _condition(section: Section) -> cel.Program:
     if len(text) > EXPRESSION_BYTES_MAX:
         raise ConfigError(f"{section.path}.expression: Too long: may not be more than {EXPRESSION_BYTES_MAX} bytes")
     try:
-        return MATCH_ENVIRONMENT.compile(text, cel.BOOL)
+        return match_environment().compile(text, cel.BOOL)
     except cel.CompileError as error:
         raise ConfigError(f'{section.path}.expression: Invalid value: "{text}": compilation failed: {error}') from error

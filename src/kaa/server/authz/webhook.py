@@ -1,8 +1,11 @@
 """Authorization by others: SubjectAccessReviews put to a webhook, with what it answered kept for a while."""
 
+from __future__ import annotations
+
 from collections import OrderedDict
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
@@ -15,7 +18,7 @@ from kaa.server.app import Decision
 from kaa.server.remote import Place, Remote, RemoteError
 from kaa.server.request import RequestInfo, User
 
-__all__ = ["MATCH_ENVIRONMENT", "WebhookAuthorizer", "WebhookSettings", "review_spec"]
+__all__ = ["WebhookAuthorizer", "WebhookSettings", "match_environment", "review_spec"]
 
 Json = dict[str, Any]
 _log = Logger("apiserver")
@@ -31,22 +34,25 @@ def _object(name: str, /, **fields: cel.Type) -> cel.Type:
     return cel.object_of(f"kubernetes.{name}", fields)
 
 
-_REQUIREMENT = _object("SelectorRequirement", key=cel.STRING, operator=cel.STRING, values=cel.list_of(cel.STRING))
-_SELECTOR = _object("Selector", rawSelector=cel.STRING, requirements=cel.list_of(_REQUIREMENT))
-_REQUEST = _object(
-    "SubjectAccessReviewSpec",
-    resourceAttributes=_object(
+@cache
+def match_environment() -> cel.Environment:
+    """What the match conditions of an authorizer may mention."""
+    requirement = _object("SelectorRequirement", key=cel.STRING, operator=cel.STRING, values=cel.list_of(cel.STRING))
+    selector = _object("Selector", rawSelector=cel.STRING, requirements=cel.list_of(requirement))
+    resource = _object(
         "ResourceAttributes", namespace=cel.STRING, verb=cel.STRING, group=cel.STRING, version=cel.STRING,
-        resource=cel.STRING, subresource=cel.STRING, name=cel.STRING, fieldSelector=_SELECTOR, labelSelector=_SELECTOR,
-    ),
-    nonResourceAttributes=_object("NonResourceAttributes", path=cel.STRING, verb=cel.STRING),
-    user=cel.STRING,
-    groups=cel.list_of(cel.STRING),
-    extra=cel.map_of(cel.STRING, cel.list_of(cel.STRING)),
-    uid=cel.STRING,
-)  # fmt: skip
-#: What the match conditions of an authorizer may mention.
-MATCH_ENVIRONMENT = cel.Environment({"request": _REQUEST})
+        resource=cel.STRING, subresource=cel.STRING, name=cel.STRING, fieldSelector=selector, labelSelector=selector,
+    )  # fmt: skip
+    request = _object(
+        "SubjectAccessReviewSpec",
+        resourceAttributes=resource,
+        nonResourceAttributes=_object("NonResourceAttributes", path=cel.STRING, verb=cel.STRING),
+        user=cel.STRING,
+        groups=cel.list_of(cel.STRING),
+        extra=cel.map_of(cel.STRING, cel.list_of(cel.STRING)),
+        uid=cel.STRING,
+    )
+    return cel.Environment({"request": request})
 
 
 @dataclass(frozen=True)
