@@ -239,6 +239,8 @@ def _server_arguments(home: Home, state: ClusterState) -> list[str]:
         f"--secure-port={state.secure_port}",
         f"--advertise-address={state.node_ip}",
         f"--service-cluster-ip-range={state.service_cidr}",
+        # The Node authorizer leaves what nodes write to this: without it one node could speak for another.
+        "--enable-admission-plugins=NodeRestriction",
     ]
     if state.containers:
         arguments.append(f"--cluster-dns-endpoint={state.node_name}={state.bridge_ip}:{state.dns_port}")

@@ -94,7 +94,7 @@ PLUGINS: tuple[Known, ...] = (
     Known("LimitPodHardAntiAffinityTopology", lambda _given: LimitPodHardAntiAffinityTopology(), False),
     Known("LimitRanger", lambda given: LimitRanger(given.objects)),
     Known("ServiceAccount", lambda given: ServiceAccountAdmission(given.objects)),
-    Known("NodeRestriction", lambda given: NodeRestriction(given.objects), False),
+    Known("NodeRestriction", lambda given: NodeRestriction(given.objects, given.authorize), False),
     Known("TaintNodesByCondition", lambda _given: TaintNodesByCondition()),
     Known("AlwaysPullImages", lambda _given: AlwaysPullImages(), False),
     Known("PodSecurity", _pod_security),

@@ -3,13 +3,14 @@
 The Node authorizer decides what a node may read and which kinds it may write; this looks into what is written.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from kaa.kinds.certificates.pem import request_subject
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
-from kaa.server.admission.api import Attributes, Operation, Plugin
+from kaa.server.admission.api import Attributes, Authorizing, Operation, Plugin
+from kaa.server.admission.audiences import TokenAudiences
 from kaa.server.admission.lookup import kind
 from kaa.server.objects import Objects
 from kaa.server.request import User
@@ -68,11 +69,12 @@ class NodeRestriction(Plugin):
 
     name = "NodeRestriction"
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, authorize: Authorizing) -> None:
         self._objects = objects
+        self._audiences = TokenAudiences(objects, authorize)
         self._nodes = kind(objects, "", "v1", "nodes")
         self._pods = kind(objects, "", "v1", "pods")
-        self._checks: dict[str, Callable[[str, Attributes], None]] = {
+        self._checks: dict[str, Callable[[str, Attributes], Awaitable[None] | None]] = {
             "pods": self._pod, "nodes": self._node, "persistentvolumeclaims": self._claim,
             "serviceaccounts": self._account, "leases.coordination.k8s.io": self._lease,
             "csinodes.storage.k8s.io": self._csi_node, "resourceslices.resource.k8s.io": self._slice,
@@ -83,14 +85,14 @@ class NodeRestriction(Plugin):
         """Writes of what nodes write."""
         return spec.resource.qualified in _RESOURCES and operation != "CONNECT"
 
-    def mutate(self, attributes: Attributes) -> None:
+    def mutate(self, attributes: Attributes) -> Awaitable[None] | None:
         """Raise 403 for what is not the node's. Asked before others fill in, as in the original."""
         node = node_of(attributes.user)
         if node is None:
-            return
+            return None
         if not node:
             raise attributes.forbidden(f'could not determine node from user "{attributes.user.name}"')
-        self._checks[attributes.resource](node, attributes)
+        return self._checks[attributes.resource](node, attributes)
 
     # --- pods
 
@@ -216,9 +218,9 @@ class NodeRestriction(Plugin):
                 f'node "{node}" is not allowed to update fields other than status.capacity and status.conditions'
             )
 
-    def _account(self, node: str, attributes: Attributes) -> None:
+    def _account(self, node: str, attributes: Attributes) -> Awaitable[None] | None:
         if (attributes.operation, attributes.subresource) != ("CREATE", "token"):
-            return
+            return None
         bound = ((attributes.object or {}).get("spec") or {}).get("boundObjectRef") or {}
         name, uid = bound.get("name"), bound.get("uid")
         if (bound.get("apiVersion"), bound.get("kind")) != ("v1", "Pod") or not name:
@@ -228,13 +230,15 @@ class NodeRestriction(Plugin):
         entry = self._objects.find(self._pods, attributes.namespace, name)
         if entry is None:
             raise errors.not_found(self._pods.resource, name)
-        if entry.decode()["metadata"]["uid"] != uid:
+        pod = entry.decode()
+        if pod["metadata"]["uid"] != uid:
             raise attributes.forbidden(
                 f"the UID in the bound object reference ({uid}) does not match the UID in record. The object might "
                 "have been deleted and then recreated"
             )
         if entry.fields.get("spec.nodeName") != node:
             raise attributes.forbidden("node requested token bound to a pod scheduled on a different node")
+        return self._audiences.check(attributes, pod)
 
     def _request(self, node: str, attributes: Attributes) -> None:
         spec = (attributes.object or {}).get("spec") or {}

@@ -70,6 +70,7 @@ class Proxies:
         """A ready endpoint of a service's port, chosen by chance."""
         scheme, name, port = split_target(call, "service")
         ip, number = self._endpoint(call, name, port)
+        _check_address(ip)  # a node tells the addresses of its pods, and could tell the server's own
         return self._forward(call, (ip, number, scheme == "https"), _prefix(call))
 
     def kubelet_of(self, call: Call, name: str) -> tuple[str, int]:
