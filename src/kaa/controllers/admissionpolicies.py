@@ -1,5 +1,7 @@
 """The status of validating admission policies: what their expressions say of fields that are not there."""
 
+from __future__ import annotations
+
 import asyncio
 from typing import Any
 

@@ -8,17 +8,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import yaml
-
 from kaa.base.clock import Clock
+from kaa.base.lazy import Lazy
 from kaa.base.log import Logger
+
+yaml = Lazy("yaml")
 
 __all__ = ["ConfigError", "FileOf", "Section", "read_config", "seconds"]
 
 Json = dict[str, Any]
 T = TypeVar("T")
 _log = Logger("apiserver")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 FILE_BYTES_MAX = 4 << 20
 POLL_SECONDS = 2.0
@@ -122,7 +122,7 @@ def read_config(raw: bytes, kind: str, versions: tuple[str, ...], path: Path) ->
     if len(raw) > FILE_BYTES_MAX:
         raise ConfigError(f"{path}: larger than {FILE_BYTES_MAX} bytes")
     try:
-        root = Section(yaml.load(raw, _LOADER), str(path))
+        root = Section(yaml.load(raw, _loader()), str(path))
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: {error}") from error
     root.path = ""
@@ -174,3 +174,7 @@ class FileOf(Generic[T]):
         while True:
             await clock.sleep(POLL_SECONDS)
             self.refresh()
+
+
+def _loader() -> Any:
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)

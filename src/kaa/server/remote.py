@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import yaml
 
 from kaa.base.clock import Clock
+from kaa.base.lazy import Lazy
 from kaa.base.retry import Backoff
 from kaa.http.api import CallError, Header, Reply
 from kaa.http.call import Caller, CallLimits
 from kaa.http.tls import TlsClient
 from kaa.server.configfile import ConfigError
+
+yaml = Lazy("yaml")
 
 __all__ = ["Remote", "RemoteError", "read_kubeconfig"]
 

@@ -1,7 +1,6 @@
 """What the expressions of webhooks and policies may mention, and their compilation: when written, and when run.
 
-The same environment serves both, so that what is accepted here compiles there. Source of the names and types: the
-original's `plugin/cel/compile.go`.
+The same environment serves both, so that what is accepted here compiles there.
 """
 
 from __future__ import annotations
@@ -12,53 +11,7 @@ from functools import lru_cache
 
 from kaa import cel
 
-__all__ = ["NAMESPACE", "REQUEST", "Variable", "Wrong", "compile_expression", "compile_variables", "environment"]
-
-_KIND = cel.object_of(
-    "kubernetes.GroupVersionKind", {"group": cel.STRING, "version": cel.STRING, "kind": cel.STRING}
-)  # fmt: skip
-_RESOURCE = cel.object_of(
-    "kubernetes.GroupVersionResource", {"group": cel.STRING, "version": cel.STRING, "resource": cel.STRING}
-)
-_USER = cel.object_of("kubernetes.UserInfo", {
-    "username": cel.STRING, "uid": cel.STRING, "groups": cel.list_of(cel.STRING),
-    "extra": cel.map_of(cel.STRING, cel.list_of(cel.STRING)),
-})  # fmt: skip
-#: The variable `request`: an AdmissionRequest without its uid and objects.
-REQUEST = cel.object_of("kubernetes.AdmissionRequest", {
-    "kind": _KIND, "resource": _RESOURCE, "subResource": cel.STRING,
-    "requestKind": _KIND, "requestResource": _RESOURCE, "requestSubResource": cel.STRING,
-    "name": cel.STRING, "namespace": cel.STRING, "operation": cel.STRING, "userInfo": _USER, "dryRun": cel.BOOL,
-    "options": cel.DYN,
-})  # fmt: skip
-_TEXTS = cel.map_of(cel.STRING, cel.STRING)
-_CONDITION = cel.object_of("kubernetes.NamespaceCondition", {
-    "status": cel.STRING, "type": cel.STRING, "lastTransitionTime": cel.TIMESTAMP, "message": cel.STRING,
-    "reason": cel.STRING,
-})  # fmt: skip
-#: The variable `namespaceObject`: what of a namespace expressions may see.
-NAMESPACE = cel.object_of("kubernetes.Namespace", {
-    "metadata": cel.object_of("kubernetes.NamespaceMetadata", {
-        "name": cel.STRING, "generateName": cel.STRING, "namespace": cel.STRING, "labels": _TEXTS,
-        "annotations": _TEXTS, "UID": cel.Field(cel.STRING, "uid"), "creationTimestamp": cel.TIMESTAMP,
-        "deletionGracePeriodSeconds": cel.INT, "deletionTimestamp": cel.TIMESTAMP, "generation": cel.INT,
-        "resourceVersion": cel.STRING, "finalizers": cel.list_of(cel.STRING),
-    }),
-    "spec": cel.object_of("kubernetes.NamespaceSpec", {"finalizers": cel.list_of(cel.STRING)}),
-    "status": cel.object_of("kubernetes.NamespaceStatus", {
-        "conditions": cel.list_of(_CONDITION), "phase": cel.STRING}),
-})  # fmt: skip
-
-_OBJECT = cel.MUTATION_OBJECTS["Object"]
-#: What an expression may have to answer, by the word for it; none is anything at all.
-_ANSWERS: dict[str, tuple[cel.Type, ...]] = {
-    "bool": (cel.BOOL,),
-    "string": (cel.STRING,),
-    "null": (cel.NULL,),
-    "any": (),
-    "apply": (_OBJECT,),
-    "jsonpatch": (cel.list_of(cel.MUTATION_OBJECTS["JSONPatch"]),),
-}
+__all__ = ["Variable", "Wrong", "compile_expression", "compile_variables", "environment"]
 
 
 class Wrong(ValueError):
@@ -76,6 +29,8 @@ class Variable:
 
 @lru_cache(maxsize=64)
 def _base(params: bool, authorizer: bool, mutation: bool) -> cel.Environment:
+    from kaa.kinds.admissionregistration.celtypes import NAMESPACE, REQUEST
+
     known = {"object": cel.DYN, "oldObject": cel.DYN, "namespaceObject": NAMESPACE, "request": REQUEST}
     if params:
         known["params"] = cel.DYN
@@ -111,7 +66,9 @@ def compile_expression(env: cel.Environment, expression: str, answers: Sequence[
         program = env.compile(expression)
     except cel.CompileError as error:
         raise Wrong(str(error)) from error
-    wanted = [kind for each in answers for kind in _ANSWERS[each]]
+    from kaa.kinds.admissionregistration.celtypes import ANSWERS
+
+    wanted = [kind for each in answers for kind in ANSWERS[each]]
     if wanted and not any(_exactly(kind, program.result) for kind in wanted):
         if len(wanted) == 1:
             raise Wrong(f"must evaluate to {wanted[0]} but got {program.result}")

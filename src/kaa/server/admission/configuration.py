@@ -4,9 +4,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from kaa.base.lazy import Lazy
 from kaa.server.configfile import ConfigError, read_config
+
+yaml = Lazy("yaml")
 
 __all__ = ["read_configuration"]
 

@@ -4,6 +4,8 @@ An evaluation is tried in the loop with a budget of a few milliseconds; what nee
 the whole budget, so that no expression holds up anybody else. Authorizers are asked from there through the loop.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +71,7 @@ class Condition:
     error: str = ""
 
     @classmethod
-    def compiled(cls, expression: str, env: cel.Environment, *answers: str) -> "Condition":
+    def compiled(cls, expression: str, env: cel.Environment, *answers: str) -> Condition:
         """Of an expression as it is stored: what does not compile any more fails when it is run."""
         try:
             return cls(expression, compile_expression(env, expression, answers or ("bool",)))
@@ -169,7 +171,7 @@ class Run:
             raise (_Expensive if self._trial else OutOfBudget)(NO_BUDGET)
         return value
 
-    def again(self, remaining: int) -> "Run":
+    def again(self, remaining: int) -> Run:
         """The same scene with another budget."""
         return Run(self.bindings, cel.Budget(remaining), trial=self._trial)
 
@@ -192,13 +194,13 @@ class Evaluator:
         return self._objects.get(spec, "", name).decode()
 
     def run(self, work: Callable[[Run], T], scene: Scene, variables: Sequence[Variable] = (),
-            budget: int = cel.BUDGET) -> T | Awaitable[T]:  # fmt: skip
+            budget: int | None = None) -> T | Awaitable[T]:  # fmt: skip
         """What `work` makes of the scene: at once, or to be awaited where that takes long. It may be called twice, so
         it must change nothing. It raises what it likes, but for what is told here by exceptions of its own."""
         try:
             return work(self._prepared(scene, variables, cel.Budget(TRIAL, TRIAL), None))
         except _Expensive:
-            return self._aside(work, scene, variables, budget)
+            return self._aside(work, scene, variables, cel.BUDGET if budget is None else budget)
 
     async def _aside(self, work: Callable[[Run], T], scene: Scene, variables: Sequence[Variable], budget: int) -> T:
         run = self._prepared(scene, variables, cel.Budget(budget), asyncio.get_running_loop())

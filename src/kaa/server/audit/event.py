@@ -7,14 +7,16 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-import yaml
 
 from kaa.base.clock import format_micro
+from kaa.base.lazy import Lazy
 from kaa.http.api import Request
 from kaa.kinds import protobuf
 from kaa.server.audit.policy import LEVELS
 from kaa.server.audit.trail import LEVEL_REQUEST, LEVEL_RESPONSE, Trail
 from kaa.server.request import User
+
+yaml = Lazy("yaml")
 
 __all__ = ["Record", "render", "render_list"]
 

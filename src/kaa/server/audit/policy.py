@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-import yaml
-
+from kaa.base.lazy import Lazy
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, invalid, not_supported, required
 from kaa.server.request import RequestInfo, User
+
+yaml = Lazy("yaml")
 
 __all__ = ["LEVELS", "NOTHING", "STAGES", "AuditPolicyError", "Policy", "Ruling", "load_policy", "parse_policy"]
 

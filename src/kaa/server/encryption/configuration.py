@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-import yaml
-
+from kaa.base.lazy import Lazy
 from kaa.meta.problems import Path, Problem, invalid, required
 from kaa.server.encryption.transformers import AesCbc, AesGcm, Identity, Keyed, Provider, Sealer, Secretbox, Transformer
+
+yaml = Lazy("yaml")
 
 __all__ = ["EncryptionConfig", "EncryptionConfigError", "load", "parse"]
 

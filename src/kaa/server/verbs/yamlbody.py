@@ -13,7 +13,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
+from kaa.base.lazy import Lazy
+
+yaml = Lazy("yaml")
 
 __all__ = ["Document", "YamlProblem", "read"]
 
@@ -22,7 +24,6 @@ DEPTH_MAX = 200
 #: Aliases may make a document this many times larger than it is written, and not beyond this many values.
 ALIASED_MAX = 100_000
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -87,7 +88,7 @@ class _Reader:
     def read(self, body: bytes) -> Document:
         documents = 0
         event: Any
-        for event in yaml.parse(body, Loader=_LOADER):
+        for event in yaml.parse(body, Loader=_loader()):
             kind = type(event)
             if kind is yaml.ScalarEvent:
                 value = self._scalar(event)
@@ -215,3 +216,7 @@ def _key(key: Any) -> str:
     if isinstance(key, int | float):
         return str(key)
     raise YamlProblem("yaml: invalid map key: keys are texts")
+
+
+def _loader() -> Any:
+    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
