@@ -245,8 +245,8 @@ async def test_a_bootstrap_token_ends_with_its_secret_and_is_of_its_groups(world
         for path in ("/api/v1/namespaces", SECRETS, "/api/v1/nodes", f"{SECRETS}/bootstrap-token-abcdef"):
             assert (await joiner.get(path)).code == 403, path
         assert (await each.with_token("abcdef.0123456789abcdef\n").get("/version")).code in (200, 401)
-        (await each.admin.merge(f"{SECRETS}/bootstrap-token-abcdef", {"stringData": {"expiration": "2020-01-01T00:00:00Z"}}
-                                )).ok()  # fmt: skip
+        over = {"stringData": {"expiration": "2020-01-01T00:00:00Z"}}
+        (await each.admin.merge(f"{SECRETS}/bootstrap-token-abcdef", over)).ok()
         assert (await joiner.get("/version")).code == 401
         (await each.admin.merge(f"{SECRETS}/bootstrap-token-abcdef", {"data": {"expiration": None}})).ok()
         assert (await joiner.get("/version")).code == 200
@@ -264,7 +264,8 @@ async def test_nobody_in_particular_sees_health_and_version_alone(world: World) 
     for path in (
         "/", "/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/openapi/v2", "/openapi/v3", "/metrics",
         "/metrics/", "/healthz/../metrics", "/healthz/%2e%2e/metrics", "/version/../metrics", "/logs/", "/debug/pprof/",
-        "/.well-known/openid-configuration", "/openid/v1/jwks", "/configz", "/flagz", "/statusz", "/ui", "/swagger.json",
+        "/.well-known/openid-configuration", "/openid/v1/jwks", "/configz", "/flagz", "/statusz",
+        "/ui", "/swagger.json",
         "/HEALTHZ/../metrics", "/healthz;/metrics", "/livez/../api/v1/secrets", "//metrics", "/./metrics",
         "/healthz//../metrics", "/healthz%2f..%2fmetrics", "/version%00/metrics", "/api/v1/../../metrics",
         "/openapi/v3/api/v1", "/apis/admissionregistration.k8s.io", "/api/v1/namespaces", "/api/v1/nodes",

@@ -163,8 +163,8 @@ def request(name: str, signer: str, *organizations: str) -> dict:
     raw = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     pem = base64.b64encode(raw.public_bytes(serialization.Encoding.PEM)).decode()
     body = obj("CertificateSigningRequest", "", "certificates.k8s.io/v1", metadata={"generateName": "r-"})
-    body["spec"] = {"request": pem, "signerName": f"kubernetes.io/{signer}",
-                    "usages": ["digital signature", "server auth" if "serving" in signer else "client auth"]}  # fmt: skip
+    usage = "server auth" if "serving" in signer else "client auth"
+    body["spec"] = {"request": pem, "signerName": f"kubernetes.io/{signer}", "usages": ["digital signature", usage]}
     return body
 
 
@@ -193,8 +193,9 @@ async def test_certificates_are_asked_for_oneself(world: World, node: Api) -> No
 
 async def test_who_writes_requests_does_not_approve_them(world: World) -> None:
     """Rights on `approval` and `status` alone do nothing: the signer must be granted, too."""
-    verbs = {"verbs": ["*"], "apiGroups": ["certificates.k8s.io"], "resources": [
-        "certificatesigningrequests", "certificatesigningrequests/approval", "certificatesigningrequests/status"]}  # fmt: skip
+    named = "certificatesigningrequests"
+    verbs = {"verbs": ["*"], "apiGroups": ["certificates.k8s.io"],
+             "resources": [named, f"{named}/approval", f"{named}/status"]}  # fmt: skip
     (await world.admin.post(f"{RBAC}/clusterroles", obj("ClusterRole", "csr", f"{GROUP}/v1", rules=[verbs]))).ok()
     subject = {"kind": "User", "apiGroup": GROUP, "name": "jane"}
     bound_ = {**binding("csr", "csr", subject, "ClusterRole"), "kind": "ClusterRoleBinding"}

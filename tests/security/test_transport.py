@@ -98,11 +98,12 @@ def issued(
         (signer._key, signer._certificate.subject) if signer is not None
         else (key, x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
     )  # fmt: skip
-    now = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - OpenSSL knows no other clock
+    now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder().subject_name(subject).issuer_name(signed_by).public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now + datetime.timedelta(days=days[0])).not_valid_after(now + datetime.timedelta(days=days[1]))
+        .not_valid_before(now + datetime.timedelta(days=days[0]))
+        .not_valid_after(now + datetime.timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
     )  # fmt: skip
     if usage is not None:
@@ -169,10 +170,13 @@ async def test_methods_and_targets(listening: Listening) -> None:
     end = b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     for line, codes in (
         (b"CONNECT 169.254.169.254:80", (400, 403, 404, 405)), (b"CONNECT localhost:22", (400, 403, 404, 405)),
-        (b"TRACE /version", (403, 405)), (b"PROPFIND /api/v1/secrets", (403, 405)), (b"OPTIONS *", (400, 403, 404, 405)),
-        (b"GET http://169.254.169.254/latest/meta-data/", (403, 404)), (b"GET https://evil.example.com/api/v1/secrets", (403,)),
+        (b"TRACE /version", (403, 405)), (b"PROPFIND /api/v1/secrets", (403, 405)),
+        (b"OPTIONS *", (400, 403, 404, 405)),
+        (b"GET http://169.254.169.254/latest/meta-data/", (403, 404)),
+        (b"GET https://evil.example.com/api/v1/secrets", (403,)),
         (b"GET /api/v1/namespaces/default/../../secrets", (403, 404)), (b"GET /version/../api/v1/secrets", (403, 404)),
-        (b"GET /api/v1/secrets;x=y", (403, 404)), (b"GET /%61pi/v1/secrets", (403,)), (b"GET //api/v1/secrets", (403, 404)),
+        (b"GET /api/v1/secrets;x=y", (403, 404)), (b"GET /%61pi/v1/secrets", (403,)),
+        (b"GET //api/v1/secrets", (403, 404)),
         (b"GET /version", (200,)),
     ):  # fmt: skip
         code, body = await listening.ask(line + end, jane)

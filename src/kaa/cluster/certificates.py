@@ -63,7 +63,9 @@ def ensure_server(directory: Path, names: Sequence[str]) -> ServerFiles:
         certificate, key = authority.server_files("apiserver", "kube-apiserver", names)
         token_key = directory / "sa.key"
         load_or_make_key(token_key)
-        client = authority.client_files("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"])
+        # Kubelets know it by its name. It has no rights at the API server: a node whose status gives the server's own
+        # address as its own gets the server to ask itself, and nothing from it.
+        client = authority.client_files("apiserver-kubelet-client", "kube-apiserver-kubelet-client")
         return ServerFiles(authority.certificate_path, certificate, key, token_key, client, _admin_files(authority))
 
 

@@ -250,6 +250,8 @@ def _check_address(text: str) -> None:
         address = ipaddress.ip_address(text)
     except ValueError:
         raise errors.bad_request("address not allowed") from None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped  # ::ffff:127.0.0.1 is as much of a loopback
     if address.is_loopback or address.is_link_local or address.is_multicast or address.is_unspecified:
         raise errors.bad_request("address not allowed")
 
