@@ -160,9 +160,7 @@ def _check_order(items: list[Any], order: list[Any], key: str, name: str) -> Non
         if at < len(wanted) and _identity(each, key) == wanted[at]:
             at += 1
     if at < len(wanted):
-        raise PatchError(
-            f"The order in patch list:\n{go_text(items)}\n doesn't match {name} list:\n{go_text(order)}\n", code=500
-        )
+        raise PatchError(f"The order in patch list:\n{go_text(items)}\n doesn't match {name} list:\n{go_text(order)}\n")
 
 
 def _identity(item: Any, key: str) -> Any:
