@@ -7,13 +7,13 @@ KAA    := $(BIN)/kaa
 JOBS   ?= 2
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
-.PHONY: help up down demo test quick e2e check bench format docs clean
+.PHONY: help up down demo test quick slow e2e check bench format docs clean
 
 help:
 	@echo "make up      a cluster on this machine, with a first pod (installs what it needs; root, Debian)"
 	@echo "make down    stop it; make down DELETE=1 removes its data and every trace"
 	@echo "make demo    the tour: deployments, services, rollouts, healing"
-	@echo "make test    every test, on real containers;  make quick: those that need none"
+	@echo "make test    every test, on real containers;  make quick: two minutes, no containers"
 	@echo "make check   format, lint, types, walls, reference"
 	@echo "make bench   measurements, as JSON"
 
@@ -49,14 +49,17 @@ demo: $(VENV)/.run
 
 # --- work on it --------------------------------------------------------------------------------------------------------
 
-test: quick e2e
+test: quick slow e2e
 
 quick: $(VENV)/.dev
 	$(PYTEST) -n $(JOBS) --dist loadfile -m "not e2e and not slow"
 
+slow: $(VENV)/.dev
+	$(PYTEST) -n $(JOBS) --dist loadfile -m "slow and not e2e"
+
 e2e: $(VENV)/.dev
 	@tools/packages.sh run test
-	$(PYTEST) -m "e2e or slow"
+	$(PYTEST) -m e2e
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -64,6 +67,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/reference.py --check
+	$(BIN)/python tools/conformance_table.py --check
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
@@ -71,6 +75,7 @@ format: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python tools/reference.py
+	$(BIN)/python tools/conformance_table.py
 
 bench: $(VENV)/.dev
 	@tools/packages.sh run test bench

@@ -24,6 +24,9 @@ from kaa.http.tls import TlsClient, TlsServer
 from kaa.kinds.views import ConfigMap
 from kaa.kinds.views.certificates import CertificateSigningRequest
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 NAMES = ["localhost", "127.0.0.1"]
 
 

@@ -12,6 +12,9 @@ from tests.server.world import Api
 
 from kaa.cluster.local import LocalCluster
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 CORE = "/api/v1/namespaces/default"
 SERVICES, ENDPOINTS = f"{CORE}/services", f"{CORE}/endpoints"

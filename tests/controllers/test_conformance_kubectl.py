@@ -14,6 +14,9 @@ from tests.controllers.test_conformance_cluster import inside, nodes, until
 
 from kaa.cluster.local import LocalCluster
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 KUBECTLS = {
     "1.32": str(Path(sys.prefix) / "kubectl-1.32" / "kubectl"),
     "today": str(Path(sys.prefix) / "bin" / "kubectl"),

@@ -39,7 +39,7 @@ def test_the_older_service_has_the_port() -> None:
 def test_controllers_are_switched_off_by_name() -> None:
     makers = default_makers(ControllersSettings(disabled=frozenset({"service-lb"})))
     assert len(makers) == len(CONTROLLERS) - 1
-    with pytest.raises(ValueError, match="no controller is called nonsense; there are .*deployment, "):
+    with pytest.raises(ValueError, match=r"no controller is called nonsense; there are .*deployment, "):
         default_makers(ControllersSettings(disabled=frozenset({"nonsense"})))
 
 

@@ -15,6 +15,9 @@ from kaa.http.api import Request, Response, StreamingResponse, Upgrade
 from kaa.http.serve import Limits, Server, serve
 from kaa.http.tls import TlsClient, TlsServer
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 
 def show(request: Request):
     if request.path == "/watch":

@@ -7,6 +7,9 @@ import pytest
 from tests.server.live import Kubectl, LiveServer
 from tests.server.test_kubectl import FOUND, POD
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:

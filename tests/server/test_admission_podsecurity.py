@@ -199,7 +199,7 @@ async def test_labels_nobody_understands_are_refused(api: Api) -> None:
     assert wrong.message == (
         'Namespace "default" is invalid: [metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: '
         '"strict": must be one of privileged, baseline, restricted, '
-        'metadata.labels[pod-security.kubernetes.io/warn-version]: '
+        "metadata.labels[pod-security.kubernetes.io/warn-version]: "
         'Invalid value: "1.2": must be "latest" or "v1.x"]'
     )
     made = await api.post("/api/v1/namespaces", obj("Namespace", "n", labels={"pod-security.kubernetes.io/audit": "x"}))

@@ -20,7 +20,7 @@ from lightkube.types import CascadeType, PatchType
 from tests.server.live import LiveServer
 
 #: kr8s names the versions it has been tried with; this one is newer.
-pytestmark = pytest.mark.filterwarnings("ignore:Kubernetes version")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Kubernetes version")]
 TEMPLATE = {"metadata": {"labels": {"app": "k"}}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
 
 

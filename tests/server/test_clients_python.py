@@ -17,6 +17,9 @@ from kubernetes.leaderelection.resourcelock.configmaplock import ConfigMapLock
 from tests.server.live import LiveServer
 from tests.server.test_operations import KINDS, REGISTRY
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 #: Groups, and versions of them, that have no stable API: refused by name in docs/conformance.md.
 UNSTABLE = re.compile(r"V\d+(alpha|beta)\d+Api$")

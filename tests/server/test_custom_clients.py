@@ -17,6 +17,9 @@ from tests.server.definitions import definition, version
 from tests.server.live import Kubectl, LiveServer
 from tests.server.test_kubectl import FOUND
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 
 SCHEMA: Json = {

@@ -10,6 +10,9 @@ import pytest
 import yaml
 from tests.server.live import Kubectl, LiveServer
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 KINDS = Path(__file__).parents[2] / "examples" / "kinds"
 FOUND = {
     "1.32": str(Path(sys.prefix) / "kubectl-1.32" / "kubectl"),

@@ -17,6 +17,9 @@ from tests.server.live import Kubectl, LiveServer
 
 from kaa.kinds.registry import builtin
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 KINDS = Path(__file__).parents[2] / "examples" / "kinds"
 FOUND = {

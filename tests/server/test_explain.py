@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from tests.server.live import Kubectl, LiveServer
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 FOUND = {
     "1.32": str(Path(sys.prefix) / "kubectl-1.32" / "kubectl"),
     "today": str(Path(sys.prefix) / "bin" / "kubectl"),

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from tests.server.live import Kubectl, LiveServer
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 #: The oldest kubectl supported (fetched by `tools/older_kubectl.py`) and today's, from its wheel.
 FOUND = {
     "1.32": str(Path(sys.prefix) / "kubectl-1.32" / "kubectl"),

@@ -9,6 +9,9 @@ import pytest
 from tests.server.live import Kubectl, LiveServer
 from tests.server.test_kubectl import CONFIG_MAP, DEPLOYMENT, FOUND, POD
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 IMAGE = "jsonpath={.spec.template.spec.containers[0].image}"
 

@@ -8,6 +8,9 @@ import pytest
 from tests.server.live import Kubectl
 from tests.server.test_kubectl import k, server  # noqa: F401 - fixtures
 
+#: Clients are slow to start, or time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 
 def test_being_taken_for_another(k: Kubectl) -> None:  # noqa: F811
     assert "kubernetes-admin" in k.run("auth", "whoami")

@@ -39,7 +39,9 @@ async def test_an_answer_that_is_none_is_an_error(world: World, tmp_path: Path) 
         raise RuntimeError("no idea")
 
     async with hook(tmp_path, broken) as there:
-        with pytest.raises(WebhookError, match=r"an error on the server .*no idea.* has prevented the request from succeeding"):
+        with pytest.raises(
+            WebhookError, match=r"an error on the server .*no idea.* has prevented the request from succeeding"
+        ):
             await world.server.parts.webhooks.ask(there.client_config(), {}, timeout_seconds=5)
 
 

@@ -113,9 +113,7 @@ async def test_field_validation(api: Api) -> None:
 
 
 async def test_yaml_is_read(api: Api) -> None:
-    text = (
-        b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: text}\ndata:\n  k: |\n    one\n    two\n"
-    )
+    text = b"kind: ConfigMap\napiVersion: v1\nmetadata: {name: text}\ndata:\n  k: |\n    one\n    two\n"
     text += b"  d: '2020-01-01'\n  t: 2020-01-01\n"
     made = (await api.post(CM, text, media="application/yaml")).ok(201)
     assert made["data"] == {"k": "one\ntwo\n", "d": "2020-01-01", "t": "2020-01-01"}

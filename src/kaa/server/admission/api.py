@@ -111,9 +111,7 @@ class Chain:
     def _of(self, attributes: Attributes) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
         return self._of_key((attributes.spec, attributes.subresource, attributes.operation))
 
-    def _of_key(
-        self, key: tuple[KindSpec, str, Operation]
-    ) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
+    def _of_key(self, key: tuple[KindSpec, str, Operation]) -> tuple[tuple[Plugin, ...], tuple[Plugin, ...]]:
         found = self._kept.get(key)
         if found is None:
             handling = [plugin for plugin in self.plugins if plugin.handles(*key)]

@@ -120,4 +120,3 @@ def _insert(fields: FieldSet, path: tuple[str, ...]) -> None:
     for element in path[:-1]:
         node = node.setdefault(element, {})
     node.setdefault(path[-1], {})
-
