@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from kaa.kinds import metadata
@@ -40,6 +41,9 @@ __all__ = [
 
 Json = dict[str, Any]
 Check = Callable[[str], Iterable[str]]
+
+#: Headers hold 4,096 letters of warnings in all: nobody sees more than so many.
+WARNINGS_MAX = 4096
 
 ALL_VERBS = frozenset({"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"})
 
@@ -387,8 +391,8 @@ class KindSpec:
             yield from found.validate(new, old)
 
     def warnings(self, obj: Json, old: Json | None) -> list[str]:
-        """Texts for Warning headers."""
-        return list(self.rules.warnings(obj, old)) if self.rules.warnings is not None else []
+        """Texts for Warning headers; of those that have millions to give, the first, which are more than is shown."""
+        return list(islice(self.rules.warnings(obj, old), WARNINGS_MAX)) if self.rules.warnings is not None else []
 
     def cells(self, obj: Json, now: float) -> list[Any]:
         """The object's row, as many cells as there are columns. `now` is seconds since the epoch."""

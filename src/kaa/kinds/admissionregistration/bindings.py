@@ -66,11 +66,13 @@ def _validate(obj: Json) -> Iterator[Problem]:
     spec = _spec(obj)
     yield from _common(spec)
     actions, here = spec.get("validationActions") or [], _SPEC / "validationActions"
+    seen: set[str] = set()
     for at, each in enumerate(actions):
         if each not in ACTIONS:
             yield not_supported(here[at], each, ACTIONS)
-        if each in actions[:at]:
+        if each in seen:
             yield duplicate(here[at], each)
+        seen.add(each)
     if "Deny" in actions and "Warn" in actions:
         yield invalid(
             here,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from heapq import merge
+from typing import Any, NamedTuple
 
 from kaa.kinds.core.podnotes import APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_POD
 from kaa.meta import quantity
@@ -77,8 +78,8 @@ def _warnings(spec: Json, meta: Json, path: str, *, template: bool) -> Iterator[
         yield from _fractions(spec["overhead"], f"{path}spec.overhead")
     if notes and SECCOMP_POD in notes and not (get("securityContext") or {}).get("seccompProfile"):
         yield _seccomp(path, SECCOMP_POD)
-    ports: dict[str, list[tuple[str, Json]]] = {}
-    found: list[str] = []
+    ports: dict[str, _Ports] = {}
+    of_ports: list[Iterator[str]] = []
     for kind in ("initContainers", "containers", "ephemeralContainers"):
         for at, container in enumerate(get(kind) or ()):
             here = f"{path}spec.{kind}[{at}]"
@@ -86,8 +87,9 @@ def _warnings(spec: Json, meta: Json, path: str, *, template: bool) -> Iterator[
                 yield from _profiles(container, notes, spec, path, template=template)
             yield from _container(container, here)
             if container.get("ports"):
-                found += _ports(container["ports"], f"{here}.ports", ports)
-    yield from found
+                of_ports.append(_ports(container["ports"], f"{here}.ports", ports))
+    for found in of_ports:
+        yield from found
     if get("terminationGracePeriodSeconds", 0) < 0:
         yield (
             f"{path}spec.terminationGracePeriodSeconds: must be >= 0; "
@@ -149,11 +151,12 @@ def _overlaps(volume: Json) -> Iterator[str]:
         source = volume.get(kind)
         if source and source.get("items"):
             text = f'volume "{name}" ({word} "{source.get(said, "")}"): overlapping paths'
-            yield from _collisions(_paths(source["items"]), set(), text)
+            yield from _collisions(_paths(source["items"]), _Taken(), text)
     source = volume.get("downwardAPI")
     if source and source.get("items"):
-        yield from _collisions(_paths(source["items"]), set(), f'volume "{name}" (DownwardAPI): overlapping paths')
-    taken: set[str] = set()
+        text = f'volume "{name}" (DownwardAPI): overlapping paths'
+        yield from _collisions(_paths(source["items"]), _Taken(), text)
+    taken = _Taken()
     for each in (volume.get("projected") or {}).get("sources") or ():
         if not each:
             yield f'volume "{name}" (Projected) has no sources provided'
@@ -182,13 +185,44 @@ def _paths(items: Iterable[Json]) -> list[str]:
     return [item.get("path", "") for item in items]
 
 
-def _collisions(paths: list[str], taken: set[str], text: str) -> Iterator[str]:
+class _Taken:
+    """Paths, and which of them is the first, in order, below each directory: a volume may have very many."""
+
+    def __init__(self) -> None:
+        self._paths: set[str] = set()
+        self._below: dict[str, str] = {}
+
+    def overlapping(self, path: str) -> str:
+        """The first path that is this one, above it or below it; "" where there is none."""
+        for above in (*_directories(path), path):
+            if above in self._paths:
+                return above
+        return self._below.get(path, "")
+
+    def add(self, path: str) -> None:
+        """One more."""
+        if path in self._paths:
+            return
+        self._paths.add(path)
+        for above in _directories(path):
+            self._below[above] = min(path, self._below.get(above, path))
+
+
+def _directories(path: str) -> Iterator[str]:
+    at = path.find("/", 1)
+    while at > 0:
+        yield path[:at]
+        at = path.find("/", at + 1)
+
+
+def _collisions(paths: list[str], taken: _Taken, text: str) -> Iterator[str]:
     for path in paths:
         short = path.rstrip("/")
-        for other in sorted(taken):
-            if short and other and (f"{other}/".startswith(f"{short}/") or f"{short}/".startswith(f"{other}/")):
-                yield f'{text}: "{short}" with "{other}"'
-                break
+        if not short:
+            continue
+        other = taken.overlapping(short)
+        if other:
+            yield f'{text}: "{short}" with "{other}"'
         taken.add(short)
 
 
@@ -246,7 +280,37 @@ def _container(container: Json, path: str) -> Iterator[str]:
             seen.add(name)
 
 
-def _ports(ports: list[Json], path: str, seen: dict[str, list[tuple[str, Json]]]) -> Iterator[str]:
+class _Port(NamedTuple):
+    at: int
+    host: int
+    ip: str
+    where: str
+
+
+class _Ports:
+    """Definitions of one container port, found by what they can be at odds with: a pod may have very many."""
+
+    def __init__(self) -> None:
+        self._all: list[_Port] = []
+        self._by: dict[tuple[int, str | None], list[_Port]] = {}
+
+    def add(self, host: int, ip: str, where: str) -> None:
+        """One more."""
+        made = _Port(len(self._all), host, ip, where)
+        self._all.append(made)
+        # Of each host port: those with this address, and those with any.
+        for key in ((host, ip), (host, None)) if ip else ((host, ip),):
+            self._by.setdefault(key, []).append(made)
+
+    def beside(self, host: int, ip: str) -> Iterator[_Port]:
+        """Those of before that a definition gets in the way of, in their order."""
+        if not host:
+            return iter(self._all)
+        keys: list[tuple[int, str | None]] = [(0, ""), (0, None), (host, ip), (host, "") if ip else (host, None)]
+        return merge(*(self._by.get(each, ()) for each in keys))
+
+
+def _ports(ports: list[Json], path: str, seen: dict[str, _Ports]) -> Iterator[str]:
     for at, port in enumerate(ports):
         here = f"{path}[{at}]"
         ip, host = port.get("hostIP", ""), port.get("hostPort", 0)
@@ -259,13 +323,12 @@ def _ports(ports: list[Json], path: str, seen: dict[str, list[tuple[str, Json]]]
                 )
             )  # fmt: skip
             yield f"{here}: hostIP set without hostPort: {{{shown}}}"
-        others = seen.setdefault(f"{port.get('containerPort', 0)}/{port.get('protocol', '')}", [])
-        for where, other in others:
-            other_ip, other_host = other.get("hostIP", ""), other.get("hostPort", 0)
-            if (ip, host) == (other_ip, other_host):
-                yield f"{here}: duplicate port definition with {where}"
-            elif not host or not other_host:
-                yield f"{here}: overlapping port definition with {where}"
-            elif host == other_host and bool(ip) != bool(other_ip):
-                yield f"{here}: dangerously ambiguous port definition with {where}"
-        others.append((here, port))
+        others = seen.setdefault(f"{port.get('containerPort', 0)}/{port.get('protocol', '')}", _Ports())
+        for other in others.beside(host, ip):
+            if (ip, host) == (other.ip, other.host):
+                yield f"{here}: duplicate port definition with {other.where}"
+            elif not host or not other.host:
+                yield f"{here}: overlapping port definition with {other.where}"
+            else:
+                yield f"{here}: dangerously ambiguous port definition with {other.where}"
+        others.add(host, ip, here)

@@ -9,6 +9,8 @@ from dataclasses import replace
 from inspect import isawaitable
 from typing import Any
 
+import orjson
+
 from kaa.base import ids
 from kaa.base.clock import format_seconds
 from kaa.http.api import Answer, Response
@@ -119,15 +121,13 @@ def one_of_each_owner(call: Call, meta: Json) -> None:
     listed = meta.get("ownerReferences")
     if not listed or len(listed) < 2:
         return
-    kept: list[Json] = []
+    kept: dict[bytes, Json] = {}  # a body may hold a hundred thousand: each is looked for once
     twice: dict[str, None] = {}
     for owner in listed:
-        if owner in kept:
+        if kept.setdefault(orjson.dumps(owner, option=orjson.OPT_SORT_KEYS), owner) is not owner:
             twice[str(owner.get("uid"))] = None
-        else:
-            kept.append(owner)
     if twice:
-        meta["ownerReferences"] = kept
+        meta["ownerReferences"] = list(kept.values())
         call.warnings.append(SAME_OWNERS + ", ".join(twice))
 
 
@@ -254,8 +254,6 @@ def unconditional(call: Call) -> errors.StatusError:
 
 
 def _copy(obj: Json) -> Json:
-    import orjson
-
     copied: Json = orjson.loads(orjson.dumps(obj))
     return copied
 
