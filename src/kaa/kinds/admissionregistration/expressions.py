@@ -1,26 +1,22 @@
 """Expressions as validation sees them: what one may refer to, and what is wrong with it when it is written.
 
-Those of admission are compiled here (`environments`). For others, such as the selectors of devices, whoever has a
-compiler installs it (`install`); until then such an expression is only asked to be there. A compiler answers what is
-wrong with an expression, in the words of the API, or "" where it compiles and is cheap enough.
+They are compiled as they are where they run (`environments`), so that what is accepted works.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kaa.meta.problems import Path, Problem, invalid
 
-__all__ = ["Compiler", "Scope", "compiled", "install", "is_identifier"]
+__all__ = ["Scope", "compiled", "is_identifier"]
 
 
 @dataclass(frozen=True)
 class Scope:
     """What an expression may refer to, and what it has to answer."""
 
-    #: `object`, `oldObject`, `request` and `namespaceObject` of an admission; False for a device's selector (`device`).
-    admission: bool = True
     #: `params` is there.
     params: bool = False
     #: `authorizer` is there.
@@ -33,28 +29,11 @@ class Scope:
     stored: bool = False
 
 
-#: (expression, scope) -> what is wrong with it, or "".
-Compiler = Callable[[str, Scope], str]
-
-_installed: list[Compiler] = []
-
-
-def install(compiler: Compiler) -> None:
-    """Check expressions with this compiler from now on. The last one installed counts."""
-    _installed[:] = [compiler]
-
-
 def compiled(expression: str, scope: Scope, path: Path) -> Iterator[Problem]:
-    """The problem of an expression, if there is one and somebody who finds it."""
-    if scope.admission:
-        wrong = _of_admission(expression, scope)
-        if wrong:
-            yield invalid(path, expression, wrong)
-        return
-    for compiler in _installed:
-        wrong = compiler(expression, scope)
-        if wrong:
-            yield invalid(path, expression, wrong)
+    """The problem of an expression of admission, if there is one."""
+    wrong = _of_admission(expression, scope)
+    if wrong:
+        yield invalid(path, expression, wrong)
 
 
 def _of_admission(expression: str, scope: Scope) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from kaa.kinds import formats
-from kaa.kinds.admissionregistration.expressions import Scope, compiled
+from kaa.kinds.resource.expressions import selects_devices
 from kaa.meta import names
 from kaa.meta.problems import Path, Problem, duplicate, invalid, not_supported, required, too_long, too_many
 
@@ -173,13 +173,7 @@ def _selector(found: Json, path: Path) -> Iterator[Problem]:
     if len(expression.encode()) > EXPRESSION_BYTES_MAX:
         yield too_long(here, EXPRESSION_BYTES_MAX)
         return
-    if not expression.strip():
-        # What a compiler says of nothing at all.
-        yield invalid(
-            here, expression, "compilation failed: ERROR: <input>:1:1: Syntax error: mismatched input '<EOF>'"
-        )
-        return
-    yield from compiled(expression, Scope(admission=False, authorizer=False), here)
+    yield from selects_devices(expression, here)
 
 
 def configuration(found: Json, path: Path) -> Iterator[Problem]:
