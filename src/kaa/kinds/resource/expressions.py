@@ -15,6 +15,8 @@ __all__ = ["selects_devices"]
 
 #: The most a selector may cost by estimate.
 COST_MAX = 1_000_000
+#: An estimate over this share of what is unbounded comes of a size that nobody knows.
+UNKNOWN_SHARE = 10_000
 #: What a device may have: attributes and capacities together, and the lengths of names, domains and values.
 ATTRIBUTES_MAX, NAME_CHARS_MAX, DOMAIN_CHARS_MAX, VALUE_CHARS_MAX = 32, 32, 63, 64
 
@@ -50,5 +52,5 @@ def selects_devices(expression: str, path: Path) -> Iterator[Problem]:
     from kaa.cel.types import UNBOUNDED
 
     # What an attribute holds is not known before there is a device: what depends on that is bounded when it runs.
-    if COST_MAX < program.cost_estimate().most < UNBOUNDED:
+    if COST_MAX < program.cost_estimate().most < UNBOUNDED // UNKNOWN_SHARE:
         yield forbidden_field(path, "too complex, exceeds cost limit")
