@@ -12,7 +12,7 @@ from kaa.meta import errors
 from kaa.server.admission.api import Attributes, Operation, Plugin
 from kaa.server.app import Authorize, Decision
 from kaa.server.authz.rbac import GROUP, Rbac
-from kaa.server.policy.rules import missing_rules, shown
+from kaa.server.policy.rules import COMPARED_MAX, TooManyRules, missing_rules, shown
 from kaa.server.request import RequestInfo, User
 
 __all__ = ["EscalationCheck"]
@@ -71,7 +71,10 @@ class EscalationCheck(Plugin):
                 resource = self._rbac.resource(bound)
                 raise errors.not_found(resource, str(reference.get("name", "")))
             wanted = found
-        missing = missing_rules(wanted, self._rbac.rules_for(user, attributes.namespace))
+        try:
+            missing = missing_rules(wanted, self._rbac.rules_for(user, attributes.namespace), COMPARED_MAX)
+        except TooManyRules as error:
+            raise attributes.forbidden(str(error)) from error
         if missing:
             groups = " ".join(f'"{each}"' for each in user.groups)
             listing = "\n".join(map(shown, missing))

@@ -5,11 +5,20 @@ from typing import Any
 
 from kaa.server.request import RequestInfo
 
-__all__ = ["Grant", "compact", "missing_rules", "shown"]
+__all__ = ["COMPARED_MAX", "Grant", "TooManyRules", "compact", "missing_rules", "shown"]
 
 Json = dict[str, Any]
 #: One thing of a rule: path, group, resource, name; what does not apply is "".
 At = tuple[str, str, str, str]
+
+
+#: A rule stands for every combination of its words. So many are compared with what is held, in all, and no more: a
+#: body can hold a hundred thousand verbs and as many resources.
+COMPARED_MAX = 500_000
+
+
+class TooManyRules(ValueError):
+    """The rules stand for more combinations than can be compared."""
 
 
 class Grant:
@@ -64,13 +73,38 @@ def _path_covers(pattern: str, path: str) -> bool:
     return pattern == "*" or pattern == path or (pattern.endswith("*") and path.startswith(pattern.rstrip("*")))
 
 
-def missing_rules(wanted: Iterable[Json], held: Iterable[Json | Grant]) -> list[Json]:
-    """What of `wanted` no held rule covers, one rule per resource with the verbs that are missing, in order."""
+def missing_rules(wanted: Iterable[Json], held: Iterable[Json | Grant], compared_max: int = 0) -> list[Json]:
+    """What of `wanted` no held rule covers, one rule per resource with the verbs that are missing, in order.
+
+    Raises TooManyRules where that takes more comparisons than `compared_max` (0: any number); never for who holds
+    everything.
+    """
     grants = [each if isinstance(each, Grant) else Grant(each) for each in held]
+    left = [rule for rule in wanted if not any(_covers_all(each, rule) for each in grants)]
+    if compared_max and sum(map(_combinations, left)) * max(1, len(grants)) > compared_max:
+        raise TooManyRules(
+            f"the rules stand for {sum(map(_combinations, left))} combinations of verbs and resources, more than can "
+            "be compared with what is held: write fewer at a time"
+        )
     missing = (
-        (at, verb) for rule in wanted for at, verb in _pieces(rule) if not any(each.covers(at, verb) for each in grants)
+        (at, verb) for rule in left for at, verb in _pieces(rule) if not any(each.covers(at, verb) for each in grants)
     )
     return _merged(missing)
+
+
+def _covers_all(grant: Grant, rule: Json) -> bool:
+    """One held rule covers every word of a wanted one by its asterisks."""
+    if "*" not in grant.verbs or rule.get("nonResourceURLs"):
+        return False
+    return "*" in grant.groups and "*" in grant.resources and not grant.names
+
+
+def _combinations(rule: Json) -> int:
+    def count(part: str) -> int:
+        return len(rule.get(part) or ())
+
+    of_resources = count("apiGroups") * count("resources") * max(1, count("resourceNames"))
+    return count("verbs") * (of_resources + count("nonResourceURLs"))
 
 
 def compact(rules: Iterable[Json]) -> list[Json]:
