@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -11,6 +12,12 @@ from kaa.cluster.pki import Authority
 from kaa.http.tls import TlsServer
 from kaa.server.server import ApiServer, ServerSettings
 from kaa.store.factory import open_store
+
+#: The oldest kubectl supported (fetched by `tools/older_kubectl.py`) and today's, from its wheel.
+FOUND = {
+    "1.32": str(Path(sys.prefix) / "kubectl-1.32" / "kubectl"),
+    "today": str(Path(sys.prefix) / "bin" / "kubectl"),
+}
 
 CONFIG = """apiVersion: v1
 kind: Config

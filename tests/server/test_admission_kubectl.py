@@ -1,33 +1,13 @@
 """kubectl on quotas, limits, priorities and levels of pod security: made, shown, warned of."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from tests.server.live import Kubectl, LiveServer
-from tests.server.test_kubectl import FOUND, POD
+from tests.server.live import Kubectl
+from tests.server.test_kubectl import POD
 
 #: Clients are slow to start, or time has to pass: not in the quick part.
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    live = LiveServer(tmp_path_factory.mktemp("kubectl"))
-    live.start()
-    yield live
-    live.stop()
-
-
-@pytest.fixture(params=sorted(FOUND))
-def k(request: pytest.FixtureRequest, server: LiveServer) -> Kubectl:
-    """In a namespace of its own."""
-    kubectl = Kubectl(FOUND[request.param], server)
-    name = f"t{time.monotonic_ns()}"
-    kubectl.run("create", "namespace", name)
-    kubectl.run("create", "serviceaccount", "default", "-n", name)
-    kubectl.run("config", "set-context", "--current", f"--namespace={name}")
-    return kubectl
 
 
 LIMITS = """

@@ -14,8 +14,7 @@ from lightkube.core.exceptions import ApiError
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import PatchType
 from tests.server.definitions import definition, version
-from tests.server.live import Kubectl, LiveServer
-from tests.server.test_kubectl import FOUND
+from tests.server.live import FOUND, Kubectl, LiveServer
 
 #: Clients are slow to start, or time has to pass: not in the quick part.
 pytestmark = pytest.mark.slow

@@ -2,22 +2,14 @@
 
 import json
 import stat
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.server.live import Kubectl, LiveServer
+from tests.server.live import Kubectl
 
 #: Clients are slow to start, or time has to pass: not in the quick part.
 pytestmark = pytest.mark.slow
-
-#: The oldest kubectl supported (fetched by `tools/older_kubectl.py`) and today's, from its wheel.
-FOUND = {
-    "1.32": str(Path(sys.prefix) / "kubectl-1.32" / "kubectl"),
-    "today": str(Path(sys.prefix) / "bin" / "kubectl"),
-}
 
 DEPLOYMENT = """
 apiVersion: apps/v1
@@ -37,25 +29,6 @@ kind: Pod
 metadata: {name: p, labels: {app: p}}
 spec: {containers: [{name: c, image: busybox}]}
 """
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    live = LiveServer(tmp_path_factory.mktemp("kubectl"))
-    live.start()
-    yield live
-    live.stop()
-
-
-@pytest.fixture(params=sorted(FOUND))
-def k(request: pytest.FixtureRequest, server: LiveServer) -> Kubectl:
-    """In a namespace of its own."""
-    kubectl = Kubectl(FOUND[request.param], server)
-    name = f"t{time.monotonic_ns()}"
-    kubectl.run("create", "namespace", name)
-    kubectl.run("create", "serviceaccount", "default", "-n", name)
-    kubectl.run("config", "set-context", "--current", f"--namespace={name}")
-    return kubectl
 
 
 def test_what_the_cluster_is(k: Kubectl) -> None:

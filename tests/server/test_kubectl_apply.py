@@ -1,38 +1,17 @@
 """kubectl's ways of changing objects, old and new kubectl, against a listening server."""
 
 import json
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.server.live import Kubectl, LiveServer
-from tests.server.test_kubectl import CONFIG_MAP, DEPLOYMENT, FOUND, POD
+from tests.server.live import Kubectl
+from tests.server.test_kubectl import CONFIG_MAP, DEPLOYMENT, POD
 
 #: Clients are slow to start, or time has to pass: not in the quick part.
 pytestmark = pytest.mark.slow
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 IMAGE = "jsonpath={.spec.template.spec.containers[0].image}"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    live = LiveServer(tmp_path_factory.mktemp("kubectl"))
-    live.start()
-    yield live
-    live.stop()
-
-
-@pytest.fixture(params=sorted(FOUND))
-def k(request: pytest.FixtureRequest, server: LiveServer) -> Kubectl:
-    """In a namespace of its own."""
-    kubectl = Kubectl(FOUND[request.param], server)
-    name = f"t{time.monotonic_ns()}"
-    kubectl.run("create", "namespace", name)
-    kubectl.run("create", "serviceaccount", "default", "-n", name)
-    kubectl.run("config", "set-context", "--current", f"--namespace={name}")
-    return kubectl
 
 
 def managers(k: Kubectl, *what: str) -> dict[str, str]:

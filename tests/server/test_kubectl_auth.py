@@ -6,13 +6,12 @@ import json
 import orjson
 import pytest
 from tests.server.live import Kubectl
-from tests.server.test_kubectl import k, server  # noqa: F401 - fixtures
 
 #: Clients are slow to start, or time has to pass: not in the quick part.
 pytestmark = pytest.mark.slow
 
 
-def test_being_taken_for_another(k: Kubectl) -> None:  # noqa: F811
+def test_being_taken_for_another(k: Kubectl) -> None:
     assert "kubernetes-admin" in k.run("auth", "whoami")
     said = json.loads(
         k.run("auth", "whoami", "-o", "json", "--as=jane", "--as-group=dev", "--as-group=ops", "--as-uid=u1")
@@ -25,7 +24,7 @@ def test_being_taken_for_another(k: Kubectl) -> None:  # noqa: F811
     k.run("get", "pods", "--as=jane", "--as-group=system:masters")
 
 
-def test_who_may_be_asked(k: Kubectl) -> None:  # noqa: F811
+def test_who_may_be_asked(k: Kubectl) -> None:
     k.run(
         "create",
         "role",
@@ -58,7 +57,7 @@ def test_who_may_be_asked(k: Kubectl) -> None:  # noqa: F811
     assert "*.*" in everything and "[*]" in everything
 
 
-def test_reconcile(k: Kubectl) -> None:  # noqa: F811
+def test_reconcile(k: Kubectl) -> None:
     namespace = json.loads(k.run("config", "view", "--minify", "-o", "json"))["contexts"][0]["context"]["namespace"]
     rules = '[{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]'
     role = (
@@ -75,7 +74,7 @@ def test_reconcile(k: Kubectl) -> None:  # noqa: F811
     assert len(json.loads(k.run("get", "role", "r", "-o", "json"))["rules"]) == 1
 
 
-def test_roles_and_bindings_are_made_and_described(k: Kubectl) -> None:  # noqa: F811
+def test_roles_and_bindings_are_made_and_described(k: Kubectl) -> None:
     name = f"c{id(k)}"
     k.run("create", "clusterrole", name, "--verb=get,list", "--resource=nodes")
     k.run("create", "clusterrole", f"{name}-paths", "--verb=get", "--non-resource-url=/logs/*")
@@ -103,7 +102,7 @@ def claims_of(token: str) -> dict:
     return orjson.loads(base64.urlsafe_b64decode(token.strip().split(".")[1] + "=="))
 
 
-def test_tokens(k: Kubectl) -> None:  # noqa: F811
+def test_tokens(k: Kubectl) -> None:
     k.run("create", "secret", "generic", "s")
     plain = claims_of(k.run("create", "token", "default"))
     assert plain["exp"] - plain["iat"] == 3600
@@ -120,7 +119,7 @@ def test_tokens(k: Kubectl) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("verb", ["escalate", "bind"])
-def test_nobody_grants_what_they_have_not(k: Kubectl, verb: str) -> None:  # noqa: F811
+def test_nobody_grants_what_they_have_not(k: Kubectl, verb: str) -> None:
     k.run("create", "role", "writer", "--verb=create,get", "--resource=roles,rolebindings")
     k.run("create", "rolebinding", "writer", "--role=writer", "--user=jane")
     if verb == "escalate":
