@@ -5,6 +5,7 @@
 
 import os
 import sys
+import textwrap
 import time
 import traceback
 from typing import Any, TextIO
@@ -63,7 +64,8 @@ class Logger:
         """Something failed; `exc` adds its traceback below the line."""
         self._write(ERROR, message, fields)
         if exc is not None and _Sink.level <= INFO:
-            _emit("".join(traceback.format_exception(exc)))
+            # Indented: what an error says of others' words must not look like a line of this log.
+            _emit(textwrap.indent("".join(traceback.format_exception(exc)), "  "))
 
     def _write(self, level: int, message: str, fields: dict[str, Any]) -> None:
         at = time.time()
@@ -83,4 +85,4 @@ def _emit(text: str) -> None:
 
 def _show(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
-    return repr(text) if " " in text or not text else text
+    return repr(text) if " " in text or not text.isprintable() or not text else text

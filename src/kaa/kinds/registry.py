@@ -36,6 +36,8 @@ class Registry:
         self._by_kind: dict[tuple[str, str], KindSpec] = {}
         self._bodies: dict[tuple[str, str], KindSpec] = {}
         self._groups: dict[str, list[str]] = {}
+        #: The order of preference that was given last, and the places in it: a definition may have very many versions.
+        self._order: tuple[tuple[str, ...], dict[str, int]] = ((), {})
 
     def get(self, group: str, version: str, plural: str) -> KindSpec | None:
         """The kind served at a path."""
@@ -68,10 +70,13 @@ class Registry:
         self._by_path[(resource.group, resource.version, resource.plural)] = spec
         self._by_kind[(resource.api_version, resource.kind)] = spec
         known = self._groups.setdefault(resource.group, [])
-        if resource.version not in known:
+        new = resource.version not in known
+        if new:
             known.append(resource.version)
-        if versions:
-            known.sort(key=lambda version: versions.index(version) if version in versions else len(versions))
+        if versions and (new or self._order[0] is not versions):
+            if self._order[0] is not versions:
+                self._order = versions, {version: at for at, version in enumerate(versions)}
+            known.sort(key=lambda version: self._order[1].get(version, len(versions)))
         self.generation += 1
 
     def remove(self, group: str, version: str, plural: str) -> None:

@@ -130,11 +130,14 @@ def _cells(pod: Json, now: float) -> list[Any]:
     ]
 
 
-def _warnings(pod: Json, old: Json | None) -> list[str]:
+def _warnings(pod: Json, old: Json | None) -> Iterator[str]:
     if old is None:
         wrongs = names.dns1123_label(pod["metadata"].get("name", ""))
-        return [_HOSTNAME.format(" ".join(wrongs)), *pod_warnings(pod)] if wrongs else list(pod_warnings(pod))
-    return [] if old.get("spec") == pod.get("spec") else list(pod_warnings(pod))
+        if wrongs:
+            yield _HOSTNAME.format(" ".join(wrongs))
+    elif old.get("spec") == pod.get("spec"):
+        return
+    yield from pod_warnings(pod)
 
 
 _HOSTNAME = (

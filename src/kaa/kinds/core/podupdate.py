@@ -116,9 +116,13 @@ def _only_added(new: Json, old: Json) -> bool:
     return all((new.get(kind) or [])[: len(old.get(kind) or [])] == (old.get(kind) or []) for kind in kinds)
 
 
+def _but_seconds(toleration: Json) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted((name, value) for name, value in toleration.items() if name != "tolerationSeconds"))
+
+
 def _added_tolerations(new: list[Json], old: list[Json]) -> Iterator[Problem]:
-    kept = [{**each, "tolerationSeconds": None} for each in new]
-    if any({**each, "tolerationSeconds": None} not in kept for each in old):
+    kept = {_but_seconds(each) for each in new}
+    if any(_but_seconds(each) not in kept for each in old):
         yield forbidden_field(
             _SPEC / "tolerations", "existing toleration can not be modified except its tolerationSeconds"
         )

@@ -90,7 +90,8 @@ class LogFile:
         path.rename(old)
         self._open(path)
         if self._rotation.compress:
-            with old.open("rb") as plain, gzip.open(f"{old}.gz", "wb") as packed:
+            into = os.open(f"{old}.gz", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with old.open("rb") as plain, open(into, "wb") as file, gzip.open(file, "wb") as packed:
                 shutil.copyfileobj(plain, packed)
             old.unlink()
         self._forget(path, now)
