@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.server.samples import SAMPLES, path_of, sample
-from tests.server.world import Answered, Api, running
+from tests.server.world import EXTENSIBLE, Answered, Api, running
 
 from kaa.base.clock import REAL
 
@@ -75,10 +75,6 @@ async def send(api: Api, way: str, at: str, name: str, body: Any, path: tuple[An
         operations = [{"op": "replace", "path": pointer, "value": what}, {"op": "test", "path": pointer, "value": what}]
         return await api.ask("PATCH", f"{at}/{name}", operations, media=JSON_PATCH)
     return await api.ask("PATCH", f"{at}/{name}", body, media=MERGE if way == "merge" else STRATEGIC)
-
-
-EXTENSIBLE = ("MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy",
-              "ValidatingAdmissionWebhook")  # fmt: skip
 
 
 def test_whatever_is_out_of_place_is_answered() -> None:

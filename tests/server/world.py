@@ -282,6 +282,10 @@ def deployment(name: str, replicas: int = 1, image: str = "nginx", **spec: Any) 
     })  # fmt: skip
 
 
+#: The plugins by which users have their say: off where objects are made at random.
+EXTENSIBLE = ("MutatingAdmissionPolicy", "MutatingAdmissionWebhook", "ValidatingAdmissionPolicy",
+              "ValidatingAdmissionWebhook")  # fmt: skip
+
 CM = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 SERVICES = "/api/v1/namespaces/default/services"
