@@ -317,6 +317,20 @@ async def test_selectors_of_any_length(world: World, mallory: Api) -> None:
     assert len((await mallory.get(f"{MINE}/configmaps?labelSelector=a%3D7")).names) == 12
 
 
+async def test_words_that_clients_make_up_are_not_kept(world: World, mallory: Api) -> None:
+    """Methods, paths, groups and resources that are nothing: what is remembered of requests stays as it is."""
+    authorize = world.server.authorization
+    assert authorize is not None and authorize.rbac is not None
+    for number in range(1500):
+        await mallory.ask(f"BREW{number}", f"{MINE}/pods")
+        await mallory.get(f"/apis/g{number}/v{number}/namespaces/mine/r{number}/n")
+        await world.nobody().get(f"/p{number}")
+    assert len(world.server.app.counts) < 20
+    assert all(len(rules.questions) <= 512 for rules in authorize.rbac._by_subject.values())
+    text = (await world.admin.get("/metrics")).body.decode()
+    assert "BREW" not in text and 'verb="OTHER"' in text
+
+
 async def test_a_flood_of_watches_that_nobody_reads(world: World, mallory: Api) -> None:
     watches = [await mallory.transport.stream("GET", f"{MINE}/configmaps", query="watch=1") for _ in range(400)]
     for number in range(10):

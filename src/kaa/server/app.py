@@ -25,6 +25,10 @@ _log = Logger("apiserver")
 #: Verbs that are for one object, and so need its name in the path.
 NAMED = ("get", "update", "patch", "delete")
 
+#: Verbs that are counted each; all that clients make up besides counts as one.
+COUNTED = frozenset({"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection", "post", "put",
+                     "head"})  # fmt: skip
+
 IMPERSONATE = "impersonate-"
 
 Answering = Answer | Awaitable[Answer]
@@ -165,7 +169,8 @@ class Application:
 
     def dispatch(self, request: Request, info: RequestInfo, user: User) -> Answering:
         """The answer to a request that may be made. Raises StatusError."""
-        self.counts[info.verb] = self.counts.get(info.verb, 0) + 1
+        verb = info.verb if info.verb in COUNTED else "other"
+        self.counts[verb] = self.counts.get(verb, 0) + 1
         if not info.is_resource:
             return self._route(request, info, user)
         spec = self.parts.registry.get(info.group, info.version, info.resource)
