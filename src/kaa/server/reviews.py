@@ -152,7 +152,7 @@ class Reviews:
             review["status"] = {
                 "authenticated": True, "user": user_info(reviewed.user), "audiences": list(reviewed.audiences),
             }  # fmt: skip
-        review["metadata"] = {"creationTimestamp": None}
+        review["metadata"] = {}
         return writes.answer_plain(call, review, 201)
 
     async def self_review(self, call: Call) -> Answer:
@@ -214,7 +214,7 @@ class Reviews:
         if doubts:
             status["evaluationError"] = doubts[0] if len(doubts) == 1 else f"[{', '.join(doubts)}]"
         review["status"] = status
-        review["metadata"] = {"creationTimestamp": None}
+        review["metadata"] = {}
         return writes.answer_plain(call, review, 201)
 
     async def rules_review(self, call: Call) -> Answer:
@@ -238,7 +238,7 @@ class Reviews:
             "incomplete": bool(doubts),
             **({"evaluationError": ", ".join(doubts)} if doubts else {}),
         }
-        review["metadata"] = {"creationTimestamp": None}
+        review["metadata"] = {}
         return writes.answer_plain(call, review, 201)
 
     def _rules(self, user: User, namespace: str, doubts: list[str]) -> Iterator[Json]:
