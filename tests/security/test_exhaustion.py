@@ -14,6 +14,9 @@ from tests.server.hooks import hook
 from tests.server.samples import SAMPLES, sample
 from tests.server.world import Answered, Api, World, config_map, obj, pod
 
+#: Time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 #: What an attack may take, on a machine that is busy otherwise. Those that compare all with all take minutes.
 SECONDS_MAX = 4.0
 JSON_PATCH, STRATEGIC = "application/json-patch+json", "application/strategic-merge-patch+json"

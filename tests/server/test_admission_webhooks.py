@@ -16,6 +16,9 @@ from kaa.base.clock import REAL
 from kaa.server.admission.webhooks import ValidatingAdmissionWebhook
 from kaa.server.call import Call
 
+#: Time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 Json = dict[str, Any]
 
 MUTATING = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"

@@ -22,6 +22,9 @@ from pathlib import Path
 import kaa
 from kaa.store.sqlite import SqliteStore
 
+#: Time has to pass: not in the quick part.
+pytestmark = pytest.mark.slow
+
 LOAD = str(Path(__file__).with_name("load.py"))
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(kaa.__file__).parents[1])}
 KILLS = 200
