@@ -19,6 +19,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 import kaa
 from kaa.store.sqlite import SqliteStore
 
