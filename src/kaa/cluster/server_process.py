@@ -168,10 +168,8 @@ def node_dial(ca: bytes, certificate: Path, key: Path) -> "Dial":
     from kaa.http.call import Caller
     from kaa.http.tls import TlsClient
 
-    def dial(host: str, port: int, tls: bool) -> Caller:
+    def dial(host: str, port: int, _tls: bool) -> Caller:
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        if not tls:
-            return Caller(f"http://{place}")
         source = lambda: (certificate.read_bytes(), key.read_bytes())  # noqa: E731 - they are renewed
         return Caller(f"https://{place}", tls=TlsClient(ca_pem=ca, certificate_source=source))
 

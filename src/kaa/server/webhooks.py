@@ -22,6 +22,7 @@ from kaa.base.tasks import Scope
 from kaa.http.api import CallError, Disconnected, Reply, TimedOut
 from kaa.http.call import Caller, CallLimits
 from kaa.http.tls import TlsClient
+from kaa.server.endpoints import endpoints_of
 from kaa.server.objects import Objects
 
 __all__ = ["NoEndpoints", "WebhookError", "WebhookTimedOut", "Webhooks", "service_address"]
@@ -35,7 +36,6 @@ CALLERS_MAX = 128
 REPLY_BYTES_MAX = 16 << 20
 #: The timeout of a call is that of connecting, too. No hook may hold up another question to it for long.
 LIMITS = CallLimits(connections_max=32, connect_seconds=60.0, reply_bytes_max=REPLY_BYTES_MAX)
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
 class WebhookError(Exception):
@@ -137,10 +137,8 @@ class Webhooks:
 
 def service_address(objects: Objects, namespace: str, name: str, port: int) -> tuple[str, int]:
     """Host and port of a ready endpoint behind a port of a service; raises NoEndpoints."""
-    registry = objects.registry
-    services, slices = registry.get("", "v1", "services"), registry.get("discovery.k8s.io", "v1", "endpointslices")
+    services = objects.registry.get("", "v1", "services")
     assert services is not None
-    assert slices is not None
     entry = objects.find(services, namespace, name)
     if entry is None:
         raise NoEndpoints(f'service "{name}" not found')
@@ -150,19 +148,11 @@ def service_address(objects: Objects, namespace: str, name: str, port: int) -> t
     chosen = next((each for each in spec.get("ports") or () if each["port"] == port), None)
     if chosen is None:
         raise NoEndpoints(f'no service port {port} found for service "{name}"')
-    found: list[tuple[str, int]] = []
-    for each in objects.of(slices).in_namespace(namespace):
-        if each.labels.get(SERVICE_NAME_LABEL) != name:
-            continue
-        piece = each.decode()
-        numbers = [p["port"] for p in piece.get("ports") or ()
-                   if p.get("name", "") == chosen.get("name", "") and p.get("port")]  # fmt: skip
-        for endpoint in piece.get("endpoints") or ():
-            if numbers and (endpoint.get("conditions") or {}).get("ready", True):
-                found += [(address, numbers[0]) for address in endpoint["addresses"]]
+    found, _ = endpoints_of(objects, namespace, name, chosen.get("name", ""))
     if not found:
         raise NoEndpoints(f'no endpoints available for service "{name}"')
-    return ids.choice(found)
+    there = ids.choice(found)
+    return there.address, there.port
 
 
 #: OpenSSL's reasons for not trusting a certificate, in the words of Go. Every other one is told as OpenSSL says it.

@@ -4,8 +4,7 @@ from functools import lru_cache
 
 __all__ = ["Pattern", "PatternError", "compile_pattern"]
 
-#: What one compiled pattern may take.
-MEMORY_BYTES_MAX = 1 << 20
+WHAT = "error parsing regexp: "
 
 
 class PatternError(ValueError):
@@ -18,17 +17,14 @@ class Pattern:
     __slots__ = ("_compiled", "text")
 
     def __init__(self, text: str) -> None:
-        import re2  # most servers see no pattern, and none before they have started
+        from kaa.cel import EvaluationError, regex  # most servers see no pattern, and none before they have started
 
-        options = re2.Options()
-        options.log_errors = False
-        options.max_mem = MEMORY_BYTES_MAX
         self.text = text
         try:
-            self._compiled = re2.compile(text, options=options)
-        except re2.error as error:
-            reason = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else str(error)
-            raise PatternError(f"error parsing regexp: {_in_go(reason)}") from None
+            self._compiled = regex.compile_pattern(text)
+        except EvaluationError as error:
+            reason = str(error).removeprefix(WHAT)
+            raise PatternError(WHAT + _in_go(reason)) from None
 
     def found_in(self, value: str) -> bool:
         """Whether it matches somewhere in the value."""

@@ -16,6 +16,7 @@ from kaa.http.api import Answer, CallError, Header, Request, Response, Streaming
 from kaa.kinds.spec import KindSpec
 from kaa.meta import errors
 from kaa.server.call import Call
+from kaa.server.endpoints import endpoints_of
 from kaa.server.objects import served_form
 from kaa.server.subresources.forward import (
     HOP_BY_HOP,
@@ -95,19 +96,7 @@ class Proxies:
             if found is None:
                 raise errors.service_unavailable(f'no service port {port} found for service "{name}"')
             port = found.get("name", "")
-        known = False
-        ready: list[tuple[str, int, Json]] = []
-        for entry in call.objects.of(_spec(call, "discovery.k8s.io", "v1", "endpointslices")).in_namespace(
-            call.namespace
-        ):
-            if entry.labels.get("kubernetes.io/service-name") != name:
-                continue
-            each = entry.decode()
-            numbers = [p["port"] for p in each.get("ports") or () if p.get("name", "") == port and p.get("port")]
-            for endpoint in each.get("endpoints") or ():
-                known = True
-                if numbers and (endpoint.get("conditions") or {}).get("ready", True):
-                    ready += [(ip, numbers[0], endpoint.get("targetRef") or {}) for ip in endpoint["addresses"]]
+        ready, known = endpoints_of(call.objects, call.namespace, name, port)
         while ready:
             ip, number, target = ready.pop(ready.index(ids.choice(ready)))
             if self._is_pods_own(call, ip, target):
